@@ -1,0 +1,201 @@
+# spoa-rules: build, test, run. `make help` lists what there is.
+#
+# One library (all of spoa/ but main.c) is compiled once a variant, into build/VARIANT; the programs
+# and tests link to it. Variants: release (the default), debug, asan (with UBSan), tsan.
+
+VERSION := 0.1.0
+VARIANT ?= release
+B       := build/$(VARIANT)
+PREFIX  ?= /usr/local
+DAY     ?= $(shell date -u +%Y-%m-%d)
+
+CC       ?= cc
+CLANG    ?= clang
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
+            -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wpointer-arith
+WERROR   ?= -Werror
+# Without FMA contraction or -ffast-math nothing surprises; frame pointers cost little and let perf show stacks.
+BASE     := -std=c11 -D_GNU_SOURCE -DSPOA_VERSION='"$(VERSION)"' -Ispoa -pthread -fno-omit-frame-pointer -fno-common
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+
+CFLAGS_release := -O2 -g $(HARDEN) -D_FORTIFY_SOURCE=2
+CFLAGS_debug   := -O0 -g3 $(HARDEN)
+CFLAGS_asan    := -O1 -g -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_tsan    := -O1 -g -fPIE -fsanitize=thread
+LDFLAGS_asan   := -fsanitize=address,undefined
+LDFLAGS_tsan   := -fsanitize=thread
+
+ALL_CFLAGS  := $(BASE) $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) $(CFLAGS)
+ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
+LIBS        := -lev -lsqlite3 -lpcre2-8 -lxxhash -lm
+CHECK_LIBS   = $(shell pkg-config --libs check)
+
+LIB_SRC  := $(wildcard spoa/*/*.c)
+MAIN_SRC := $(wildcard spoa/*.c)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/rules_sql.o
+TLIB_SRC := $(wildcard tests/lib/*.c)
+TLIB_OBJ := $(TLIB_SRC:%.c=$(B)/%.o)
+UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
+SCRIPTS  := .ci/run haproxy/run $(wildcard tests/*/run tests/*/*.sh tests/versions/fetch)
+SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+## all           build/spoa-rules (the default)
+all: build/spoa-rules
+
+build/spoa-rules: build/release/spoa-rules
+	ln -sf release/spoa-rules $@
+
+$(B)/spoa-rules: $(MAIN_SRC:%.c=$(B)/%.o) $(B)/libspoa.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/libspoa.a: $(LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/libtests.a: $(TLIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The schema travels inside the binary, so that `serve` can create a missing database.
+$(B)/gen/rules_sql.c: sql/rules.sql
+	@mkdir -p $(@D)
+	{ echo 'extern const char rules_sql[]; const char rules_sql[] = {'; \
+	  od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
+
+$(B)/gen/rules_sql.o: $(B)/gen/rules_sql.c
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# ---- tests ----------------------------------------------------------------------------------
+
+# Tests call assert-like macros with casts that the strict set dislikes.
+$(B)/tests/%.o: ALL_CFLAGS += -Itests -Wno-conversion -Wno-format-nonliteral
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libtests.a $(B)/libspoa.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+
+PROTOCOL := $(patsubst tests/protocol/%.c,$(B)/tests/protocol/%,$(wildcard tests/protocol/test_*.c))
+
+$(B)/tests/protocol/%: $(B)/tests/protocol/%.o $(B)/libtests.a $(B)/libspoa.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+
+# The fuzz targets' corpora, replayed; `make fuzz` extends them.
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libspoa.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+## test          installs what is missing, builds, runs every test
+test: deps-test
+	$(MAKE) check-release check-asan check-e2e
+	@echo 'all tests passed'
+
+# Every Check program and every corpus of one variant.
+check-variant: $(B)/spoa-rules $(UNITS) $(PROTOCOL) $(REPLAYS)
+	@set -e; for test in $(UNITS) $(PROTOCOL); do echo "== $$test"; SPOA_RULES=$(B)/spoa-rules $$test; done
+	@set -e; for fuzzer in $(FUZZERS); do $(B)/tests/fuzz/$$fuzzer tests/fuzz/corpus/$$fuzzer; done
+
+## check-release units, protocol tests, corpora (release build); check-asan, check-tsan: with sanitizers
+check-release: ; $(MAKE) VARIANT=release check-variant
+check-asan: ; $(MAKE) VARIANT=asan check-variant
+check-tsan: ; $(MAKE) VARIANT=tsan check-variant
+
+## check-e2e     the schema at the sqlite3 prompt, and everything through a real HAProxy
+check-e2e: build/spoa-rules
+	tests/schema/run
+	SPOA_RULES=build/spoa-rules tests/e2e/run
+
+## test-versions the end-to-end tests with HAProxy 2.6, 3.0 and 3.2, the latter two from Debian's newer releases
+test-versions: deps-test build/spoa-rules
+	tests/versions/fetch
+	set -e; for haproxy in haproxy build/haproxy-3.0/haproxy build/haproxy-3.2/haproxy; do \
+	    HAPROXY=$$haproxy SPOA_RULES=build/spoa-rules tests/e2e/run; done
+
+## debug, asan, tsan   build/debug/spoa-rules and so on
+debug asan tsan: ; $(MAKE) VARIANT=$@ build/$@/spoa-rules
+
+## fuzz          each fuzz target for FUZZ_SECONDS (300) with clang's libFuzzer; finds go to build/fuzz
+FUZZ_SECONDS ?= 300
+FUZZ_FLAGS   := -std=c11 -D_GNU_SOURCE -Ispoa -Itests -DSPOA_VERSION='"fuzz"' -O1 -g -pthread -fsanitize=fuzzer,address,undefined \
+                -fno-sanitize-recover=undefined
+fuzz: deps-dev $(B)/gen/rules_sql.c
+	@mkdir -p build/fuzz
+	set -e; for fuzzer in $(FUZZERS); do \
+	    $(CLANG) $(FUZZ_FLAGS) -o build/fuzz/$$fuzzer tests/fuzz/$$fuzzer.c $(LIB_SRC) $(B)/gen/rules_sql.c $(LIBS); \
+	    mkdir -p build/fuzz/corpus/$$fuzzer; \
+	    build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/ \
+	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer; done
+
+## bench         measures; prints ratios. QUICK=1: under a minute
+bench: deps-dev build/spoa-rules build/release/tests/bench/null_agent
+	tests/bench/run
+
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---- style ----------------------------------------------------------------------------------
+
+## lint          clang-format, clang-tidy, cppcheck, shellcheck: silent when all is well
+lint: deps-dev
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppress=missingIncludeSystem -Ispoa -Itests -DSPOA_VERSION='""' spoa
+	clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN_SRC) -- -std=c11 -D_GNU_SOURCE -Ispoa -DSPOA_VERSION='""' 2>/dev/null
+	shellcheck $(SCRIPTS)
+
+## format        puts all C into the house style
+format: deps-dev
+	clang-format -i $(SOURCES)
+
+# ---- installing -----------------------------------------------------------------------------
+
+## install       into DESTDIR and PREFIX (/usr/local)
+install: build/spoa-rules
+	install -D -m 755 build/spoa-rules $(DESTDIR)$(PREFIX)/bin/spoa-rules
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/sql sql/*.sql
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/rules rules/*.sql
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/haproxy.cfg haproxy/spoe-rules.conf \
+	    haproxy/trusted-proxies.lst
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/spoa-rules README.md LICENSE
+
+BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev
+RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
+TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client
+DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck wrk
+
+# $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
+define install_missing
+@missing=$$(for p in $(1); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+test -z "$$missing" || { echo "installing:" $$missing; \
+    sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update -q && \
+    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; }
+endef
+
+## deps          installs the Debian packages that building, running and testing need, if any is missing
+deps: deps-test
+deps-run: ; $(call install_missing,$(RUN_PACKAGES))
+deps-test: ; $(call install_missing,$(TEST_PACKAGES))
+deps-dev: ; $(call install_missing,$(DEV_PACKAGES))
+
+## run           installs what is missing, builds, starts HAProxy, agent and a sample origin; Ctrl-C stops them
+run: deps-run
+	@$(MAKE) --no-print-directory -s build/spoa-rules
+	@haproxy/run
+
+clean:
+	rm -rf build
+
+## help          this list
+help:
+	@sed -n 's/^## //p' Makefile
+
+.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions debug asan tsan fuzz bench lint format \
+        install deps deps-run deps-test deps-dev run clean help
+
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
