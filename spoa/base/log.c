@@ -1,0 +1,93 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = { "error", "warning", "info", "debug" };
+static enum log_level    log_level = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+    log_level = level;
+}
+
+bool log_level_parse(const char *name, enum log_level *level)
+{
+    for (int i = LOG_ERROR; i <= LOG_DEBUG; i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_line(enum log_level level, const char *text)
+{
+    char            line[2048 * 4 + 64];
+    struct timespec ts;
+    struct tm       tm;
+    size_t          n;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    gmtime_r(&ts.tv_sec, &tm);
+    n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
+    n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
+    for (const char *p = text; *p != '\0' && n < sizeof line - 8; p++) {
+        unsigned char c = (unsigned char)*p;
+
+        if (c < 0x20 || c == 0x7F)
+            n += (size_t)snprintf(line + n, sizeof line - n, "\\x%02X", c);
+        else
+            line[n++] = (char)c;
+    }
+    line[n++] = '\n';
+    /* One write a line keeps the lines of several threads apart. A full or closed standard error is nobody's reason to stop. */
+    if (write(STDERR_FILENO, line, n) < 0)
+        return;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    char    text[2048];
+    va_list args;
+
+    if (level > log_level)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    write_line(level, text);
+}
+
+void log_write_rated(struct log_rate *rate, enum log_level level, const char *format, ...)
+{
+    char     text[2048];
+    unsigned kept_back;
+    va_list  args;
+    time_t   now = time(NULL);
+
+    if (level > log_level)
+        return;
+    /* Two threads may both open a second: a few lines more, nothing worse. */
+    if (atomic_load(&rate->second) != now) {
+        atomic_store(&rate->second, now);
+        atomic_store(&rate->lines, 0);
+    }
+    if (atomic_fetch_add(&rate->lines, 1) >= LOG_RATE) {
+        atomic_fetch_add(&rate->kept_back, 1);
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    write_line(level, text);
+    kept_back = atomic_exchange(&rate->kept_back, 0);
+    if (kept_back > 0) {
+        snprintf(text, sizeof text, "%u more lines like this one were left out", kept_back);
+        write_line(level, text);
+    }
+}

@@ -1,0 +1,17 @@
+/* The time of a batch of requests, read once and passed down: nothing below server/ reads a clock. */
+#ifndef BASE_MOMENT_H
+#define BASE_MOMENT_H
+
+#include <stdint.h>
+
+/* Two clocks, because each is wrong for the other's job: `mono_us` never steps, so windows and bans are measured on it;
+ * `unix_us` is what operators and fixed windows mean by "nine o'clock". Both in microseconds. */
+struct moment {
+    int64_t mono_us;
+    int64_t unix_us;
+};
+
+/* Reads CLOCK_BOOTTIME (which goes on over a suspend) and CLOCK_REALTIME. Any thread. */
+struct moment moment_now(void);
+
+#endif
