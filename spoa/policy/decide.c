@@ -1,0 +1,234 @@
+#include "policy/decide.h"
+
+#include <xxhash.h>
+
+/* ---- which rules apply ---- */
+
+/* How a rule's patterns take a request. A path that origins may read in another way must match as it came, too, before it
+ * lets anyone through. */
+struct fit {
+    bool matches;
+    bool raw_matches; /* with the path as it came */
+};
+
+static struct fit fit_rule(const struct rule *rule, const struct request *request)
+{
+    /* A regular expression that ran into its limits must let nobody in: it matches, except for `allow`. */
+    bool       unsure = rule->action != RULE_ALLOW;
+    struct fit fit = { true, true };
+
+    for (size_t i = 0; i < rule->patterns_n && fit.matches; i++) {
+        const struct pattern *pattern = &rule->patterns[i];
+        enum match            match = pattern_match(pattern, request);
+
+        fit.matches = match == MATCH_YES || (match == MATCH_UNSURE && unsure);
+        if (request->ambiguous && pattern->attribute == ATTRIBUTE_PATH)
+            fit.raw_matches = pattern_match_text(pattern, request->raw_path) == MATCH_YES;
+    }
+    return fit;
+}
+
+static bool has_attributes(const struct rule *rule, const struct request *request)
+{
+    for (size_t i = 0; i < rule->per_n; i++)
+        if (request->value[rule->per[i]].p == NULL)
+            return false;
+    return true;
+}
+
+struct walk {
+    const struct request *request;
+    struct moment         now;
+    struct decision      *decision;
+    int                   taken[LIMITS_PER_REQUEST_MAX]; /* policies */
+    size_t                taken_n;
+};
+
+static bool is_taken(const struct walk *walk, int policy)
+{
+    for (size_t i = 0; i < walk->taken_n; i++)
+        if (walk->taken[i] == policy)
+            return true;
+    return false;
+}
+
+static enum step take_rule(struct walk *walk, const struct rule *rule)
+{
+    struct decision *decision = walk->decision;
+    struct fit       fit;
+
+    if (decision->end != NULL || decision->overflow)
+        return STEP_BEHIND_END;
+    if (walk->now.unix_us < rule->from_us || walk->now.unix_us >= rule->until_us)
+        return STEP_NOT_IN_FORCE;
+    fit = fit_rule(rule, walk->request);
+    if (!fit.matches)
+        return STEP_NO_MATCH;
+    if (!fit.raw_matches && rule->action == RULE_ALLOW)
+        return STEP_AMBIGUOUS;
+    if (!has_attributes(rule, walk->request))
+        return STEP_NO_ATTRIBUTE;
+    if (rule->policy >= 0 && is_taken(walk, rule->policy))
+        return STEP_POLICY_TAKEN;
+
+    if (decision->applied_n == LIMITS_PER_REQUEST_MAX) {
+        /* Nothing is lost with a shadow rule; without a live one nobody may pass. */
+        decision->overflow = !rule->shadow;
+        return STEP_BEHIND_END;
+    }
+    decision->applied[decision->applied_n++] = rule;
+    if (rule->shadow)
+        return STEP_APPLIES;
+    /* An exception that matches only the normalised path applies, but leaves the slot to the rule that it is an exception
+     * from: the stricter of the two holds, whichever path the origin sees. */
+    if (rule->policy >= 0 && fit.raw_matches)
+        walk->taken[walk->taken_n++] = rule->policy;
+    if (rule->action != RULE_LIMIT)
+        decision->end = rule;
+    return STEP_APPLIES;
+}
+
+/* ---- what the counters say ---- */
+
+struct span counted_src(const struct request *request, unsigned ipv6_prefix, char *out)
+{
+    const struct address *src = &request->src;
+    unsigned              prefix = src->bits == 128 ? ipv6_prefix : src->bits;
+
+    if (src->bits == 0)
+        return request->value[ATTRIBUTE_SRC];
+    return (struct span){ out, network_format(address_masked(*src, prefix), prefix, out) };
+}
+
+/* A chain of hashes, each the seed of the next: no two lists of values run together, and nothing is copied. */
+static uint64_t key_of(const struct decider *decider, const struct rule *rule, const struct request *request)
+{
+    uint64_t key = XXH3_64bits_withSeed(&rule->state, sizeof rule->state, limits_seed(decider->limits));
+
+    for (size_t i = 0; i < rule->per_n; i++) {
+        struct span    value = request->value[rule->per[i]];
+        struct address src = request->src;
+
+        if (rule->per[i] == ATTRIBUTE_SRC && src.bits != 0) {
+            src = address_masked(src, src.bits == 128 ? decider->ipv6_prefix : src.bits);
+            value = (struct span){ (const char *)&src, sizeof src };
+        }
+        key = XXH3_64bits_withSeed(value.p, value.n, key);
+    }
+    return key;
+}
+
+static void note_uses(const struct decider *decider, const struct request *request, struct decision *decision)
+{
+    for (size_t i = 0; i < decision->applied_n; i++) {
+        const struct rule *rule = decision->applied[i];
+
+        if (rule->action != RULE_LIMIT)
+            continue;
+        decision->uses[decision->uses_n++] = (struct limit_use){
+            .key = key_of(decider, rule, request),
+            .limit = &rule->limit,
+            .binding = !rule->shadow && !rule->slow,
+        };
+    }
+}
+
+/* ---- the verdict ---- */
+
+static int64_t seconds_up(int64_t us)
+{
+    return (us + 999999) / 1000000;
+}
+
+static void set_tightest(struct decision *decision, const struct rule *rule, const struct limit_use *use)
+{
+    int64_t reset_s = seconds_up(use->reset_us);
+
+    if (decision->tightest != NULL && (use->remaining > decision->remaining ||
+                                       (use->remaining == decision->remaining && reset_s <= decision->reset_s)))
+        return;
+    decision->tightest = rule;
+    decision->limit = rule->limit.algorithm == LIMIT_TOKEN ? rule->limit.burst : rule->limit.requests;
+    decision->remaining = use->remaining;
+    decision->reset_s = reset_s;
+    decision->window_s = rule->limit.period_s;
+}
+
+static void set_ban(struct decision *decision, const struct rule *rule, const struct limit_use *use)
+{
+    /* Rounded down, so that no lease outlives its ban. */
+    int64_t lease_s = use->ban_us / 1000000;
+
+    if (rule->per_n != 1 || rule->per[0] != ATTRIBUTE_SRC)
+        return;
+    if (lease_s > BAN_LEASE_MAX_S)
+        lease_s = BAN_LEASE_MAX_S;
+    if (lease_s > decision->ban_s)
+        decision->ban_s = lease_s;
+}
+
+static void judge_limits(struct decision *decision)
+{
+    const struct limit_use *use = decision->uses;
+
+    for (size_t i = 0; i < decision->applied_n; i++) {
+        const struct rule *rule = decision->applied[i];
+
+        if (rule->action != RULE_LIMIT)
+            continue;
+        if (!rule->shadow) {
+            set_tightest(decision, rule, use);
+            if (use->used_up && decision->verdict != VERDICT_DENY &&
+                (use->binding || decision->verdict == VERDICT_ALLOW)) {
+                decision->verdict = use->binding ? VERDICT_DENY : VERDICT_SLOW;
+                decision->rule = rule;
+            }
+            if (use->used_up && use->binding) {
+                int64_t retry_s = seconds_up(use->retry_us);
+
+                if (retry_s > decision->retry_after_s)
+                    decision->retry_after_s = retry_s;
+                set_ban(decision, rule, use);
+            }
+        }
+        use++;
+    }
+}
+
+void decide(const struct decider *decider, const struct ruleset *ruleset, const struct request *request,
+            struct moment now, struct decision *decision)
+{
+    struct walk walk;
+    bool        refused;
+
+    walk.request = request;
+    walk.now = now;
+    walk.decision = decision;
+    walk.taken_n = 0;
+    memset(decision, 0, offsetof(struct decision, applied));
+    for (size_t i = 0; i < ruleset->n; i++) {
+        enum step step = take_rule(&walk, &ruleset->rules[i]);
+
+        if (decider->step != NULL)
+            decider->step(decider->step_context, &ruleset->rules[i], step);
+        else if (decision->end != NULL || decision->overflow)
+            break;
+    }
+    note_uses(decider, request, decision);
+    refused = decision->overflow || (decision->end != NULL && decision->end->action == RULE_DENY);
+    if (decider->look)
+        limits_look(decider->limits, decision->uses, decision->uses_n, now);
+    else
+        limits_decide(decider->limits, decision->uses, decision->uses_n, !refused, now);
+
+    judge_limits(decision);
+    if (decision->verdict == VERDICT_DENY) {
+        decision->status = decision->rule->status != 0 ? decision->rule->status : 429;
+    } else if (refused) {
+        decision->verdict = VERDICT_DENY;
+        decision->rule = decision->end;
+        decision->status = decision->overflow ? 503 : decision->end->status != 0 ? decision->end->status : 403;
+    } else if (decision->rule == NULL) {
+        decision->rule = decision->tightest;
+    }
+}

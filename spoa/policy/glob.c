@@ -1,0 +1,143 @@
+#include "policy/glob.h"
+
+#include <stdint.h>
+
+/* Reads one character as SQLite's UTF-8 reader does: a lead byte takes all continuation bytes that follow, whatever their
+ * number; what is overlong, a surrogate or U+FFFE/U+FFFF reads as U+FFFD; a stray continuation byte stands for itself. */
+static uint32_t next_char(const char **at, const char *end)
+{
+    uint32_t c = (unsigned char)*(*at)++;
+
+    if (c < 0xC0)
+        return c;
+    c = c < 0xE0 ? c & 0x1F : c < 0xF0 ? c & 0x0F : c < 0xF8 ? c & 0x07 : c < 0xFC ? c & 0x03 : c < 0xFE ? c & 0x01 : 0;
+    while (*at < end && ((unsigned char)**at & 0xC0) == 0x80)
+        c = (c << 6) + (0x3F & (unsigned char)*(*at)++);
+    if (c < 0x80 || (c & 0xFFFFF800) == 0xD800 || (c & 0xFFFFFFFE) == 0xFFFE)
+        c = 0xFFFD;
+    return c;
+}
+
+static struct span until_nul(struct span s)
+{
+    const char *nul = s.n == 0 ? NULL : memchr(s.p, '\0', s.n);
+
+    if (nul != NULL)
+        s.n = (size_t)(nul - s.p);
+    return s;
+}
+
+/* `*at` is behind the '['. Returns whether `c` is in the set and moves `*at` behind its ']'; false, too, when the set is
+ * not closed. */
+static bool in_set(const char **at, const char *end, uint32_t c)
+{
+    const char *p = *at;
+    bool        invert = false, seen = false;
+    uint32_t    member, prior = 0;
+
+    if (p < end && *p == '^') {
+        invert = true;
+        p++;
+    }
+    if (p < end && *p == ']') {
+        seen = c == ']';
+        p++;
+    }
+    while (p < end && *p != ']') {
+        member = next_char(&p, end);
+        if (member == '-' && p < end && *p != ']' && prior > 0) {
+            member = next_char(&p, end);
+            if (c >= prior && c <= member)
+                seen = true;
+            prior = 0;
+        } else {
+            if (c == member)
+                seen = true;
+            prior = member;
+        }
+    }
+    if (p == end)
+        return false;
+    *at = p + 1;
+    return seen != invert;
+}
+
+/* One character of the pattern, not a '*', against one of the text; both move on when they match. */
+static bool match_one(const char **pattern, const char *pattern_end, const char **text, const char *text_end)
+{
+    const char *p = *pattern, *t = *text;
+    uint32_t    wanted, c;
+
+    if (p == pattern_end || t == text_end)
+        return false;
+    c = next_char(&t, text_end);
+    wanted = next_char(&p, pattern_end);
+    if (wanted == '[') {
+        if (!in_set(&p, pattern_end, c))
+            return false;
+    } else if (wanted != '?' && wanted != c) {
+        return false;
+    }
+    *pattern = p;
+    *text = t;
+    return true;
+}
+
+bool glob_match(struct span pattern, struct span text)
+{
+    const char *p, *t, *p_end, *t_end;
+    const char *star = NULL, *star_text = NULL; /* behind the last '*', and where its run ends so far */
+
+    pattern = until_nul(pattern);
+    text = until_nul(text);
+    p = pattern.p;
+    p_end = p + pattern.n;
+    t = text.p;
+    t_end = t + text.n;
+
+    while (t < t_end) {
+        if (p < p_end && *p == '*') {
+            star = ++p;
+            star_text = t;
+            if (p == p_end)
+                return true;
+        } else if (!match_one(&p, p_end, &t, t_end)) {
+            if (star == NULL)
+                return false;
+            next_char(&star_text, t_end);
+            p = star;
+            t = star_text;
+        }
+    }
+    while (p < p_end && *p == '*')
+        p++;
+    return p == p_end;
+}
+
+bool glob_is_pattern(struct span pattern)
+{
+    for (size_t i = 0; i < pattern.n; i++)
+        if (pattern.p[i] == '*' || pattern.p[i] == '?' || pattern.p[i] == '[')
+            return true;
+    return false;
+}
+
+bool glob_is_closed(struct span pattern)
+{
+    const char *p = pattern.p, *end = pattern.p + pattern.n;
+
+    while (p < end) {
+        if (*p++ != '[')
+            continue;
+        if (p < end && *p == '^')
+            p++;
+        if (p < end && *p == ']')
+            p++;
+        while (p < end && *p != ']')
+            p++;
+        if (p == end)
+            return false;
+        p++;
+    }
+    return true;
+}

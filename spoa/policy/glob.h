@@ -1,0 +1,21 @@
+/* SQLite's GLOB, to the letter, so that an operator can try a pattern with `SELECT '/items/1' GLOB path`. Pure; any thread.
+ *
+ * '*' is any run of characters, '/' included; '?' is one character; '[abc]', '[a-z]' and '[^a-z]' are one of a set, in which
+ * ']' comes first to stand for itself. A set that is not closed matches nothing. Characters are read as SQLite reads UTF-8. */
+#ifndef POLICY_GLOB_H
+#define POLICY_GLOB_H
+
+#include "base/span.h"
+
+/* Neither may hold a NUL byte beyond its meaning in SQLite: text ends there. Takes at most pattern.n * text.n steps and no
+ * recursion: only the last '*' is ever tried again, which is enough, since an earlier one can only take over what a
+ * later one could. */
+bool glob_match(struct span pattern, struct span text);
+
+/* Whether `pattern` holds '*', '?' or '['. */
+bool glob_is_pattern(struct span pattern);
+
+/* Whether every '[' of `pattern` is closed. */
+bool glob_is_closed(struct span pattern);
+
+#endif
