@@ -1,0 +1,386 @@
+#include "store/rules_db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+extern const char rules_sql[]; /* sql/rules.sql, embedded by the Makefile */
+
+/* In a database file's header (https://www.sqlite.org/fileformat2.html). */
+#define HEADER_SIZE           100
+#define HEADER_WRITE_VERSION  18 /* 2: WAL */
+#define HEADER_CHANGE_COUNTER 24
+
+struct source {
+    const char *path;
+    problem_fn *problem;
+    void       *context;
+};
+
+__attribute__((format(printf, 2, 3))) static void tell(const struct source *source, const char *format, ...)
+{
+    char    text[PROBLEM_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    source->problem(source->context, &(struct problem){ .column = source->path, .remedy = text });
+}
+
+/* ---- the file ---- */
+
+static ssize_t read_header(const char *path, unsigned char header[HEADER_SIZE])
+{
+    int     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n;
+
+    if (fd < 0)
+        return -1;
+    /* Closing it drops any lock that this process holds on the file: it holds none, see the header. */
+    n = pread(fd, header, HEADER_SIZE, 0);
+    close(fd);
+    return n;
+}
+
+struct rules_stamp rules_db_stamp(const char *path)
+{
+    struct rules_stamp stamp = { 0 };
+    unsigned char      header[HEADER_SIZE];
+    struct stat        st;
+
+    if (stat(path, &st) != 0)
+        return stamp;
+    stamp.exists = true;
+    stamp.device = (uint64_t)st.st_dev;
+    stamp.inode = (uint64_t)st.st_ino;
+    stamp.size = (uint64_t)st.st_size;
+    stamp.modified_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    if (S_ISREG(st.st_mode) && read_header(path, header) == HEADER_SIZE) {
+        const unsigned char *c = header + HEADER_CHANGE_COUNTER;
+
+        stamp.changes = (uint32_t)c[0] << 24 | (uint32_t)c[1] << 16 | (uint32_t)c[2] << 8 | c[3];
+    }
+    return stamp;
+}
+
+bool rules_stamp_eq(const struct rules_stamp *a, const struct rules_stamp *b)
+{
+    return a->exists == b->exists && a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified_ns == b->modified_ns && a->changes == b->changes;
+}
+
+/* What SQLite would open in a way that an operator does not expect, or not at all. */
+static bool is_readable(const struct source *source)
+{
+    unsigned char header[HEADER_SIZE];
+    struct stat   st;
+    ssize_t       n;
+
+    if (stat(source->path, &st) != 0) {
+        tell(source, "%s", strerror(errno));
+        return false;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        tell(source, "not a file");
+        return false;
+    }
+    n = read_header(source->path, header);
+    if (n < 0) {
+        tell(source, "%s", strerror(errno));
+        return false;
+    }
+    if (n < HEADER_SIZE || memcmp(header, "SQLite format 3", 16) != 0) {
+        tell(source, "not an SQLite database");
+        return false;
+    }
+    if (header[HEADER_WRITE_VERSION] == 2) {
+        tell(source,
+             "in WAL mode, where a change may stand in another file for long: run PRAGMA journal_mode=DELETE on it");
+        return false;
+    }
+    return true;
+}
+
+bool rules_db_create(const char *path, problem_fn *problem, void *context)
+{
+    struct source source = { path, problem, context };
+    sqlite3      *db = NULL;
+    struct stat   st;
+    char         *message = NULL;
+    bool          created;
+
+    if (stat(path, &st) == 0 && st.st_size > 0)
+        return true;
+    created = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK &&
+              sqlite3_exec(db, rules_sql, NULL, NULL, &message) == SQLITE_OK;
+    if (!created)
+        tell(&source, "cannot be created: %s",
+             message != NULL ? message
+             : db != NULL    ? sqlite3_errmsg(db)
+                             : "out of memory");
+    sqlite3_free(message);
+    sqlite3_close(db);
+    return created;
+}
+
+/* ---- reading ---- */
+
+static bool is_busy(int code)
+{
+    return (code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED;
+}
+
+static enum rules_load copy_into(sqlite3 *memory, const struct source *source)
+{
+    enum rules_load result = RULES_REFUSED;
+    sqlite3        *file = NULL;
+    sqlite3_backup *backup = NULL;
+    int             code;
+
+    /* Read-write, since the journal of a writer that died must be rolled back; SQLite falls back to read-only by itself. */
+    code = sqlite3_open_v2(source->path, &file, SQLITE_OPEN_READWRITE, NULL);
+    if (code == SQLITE_OK) {
+        backup = sqlite3_backup_init(memory, "main", file, "main");
+        code = backup == NULL ? sqlite3_errcode(memory) : sqlite3_backup_step(backup, -1);
+    }
+    if (code == SQLITE_DONE)
+        result = RULES_LOADED;
+    else if (is_busy(code))
+        result = RULES_BUSY;
+    else
+        tell(source, "%s", file != NULL && backup == NULL ? sqlite3_errmsg(file) : sqlite3_errstr(code));
+    sqlite3_backup_finish(backup);
+    sqlite3_close(file);
+    return result;
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, const struct source *source, const char *sql)
+{
+    sqlite3_stmt *statement;
+
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)
+        return statement;
+    tell(source, "not a rules database that this agent knows: %s", sqlite3_errmsg(db));
+    return NULL;
+}
+
+/* The first column of the first row of a query; -1 when it fails. */
+static int64_t query_integer(sqlite3 *db, const struct source *source, const char *sql)
+{
+    sqlite3_stmt *statement = prepare(db, source, sql);
+    int64_t       value = -1;
+
+    if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+        value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return value;
+}
+
+static bool is_sound(sqlite3 *db, const struct source *source)
+{
+    sqlite3_stmt *statement;
+    const char   *finding = "";
+    int64_t       version = query_integer(db, source, "PRAGMA user_version");
+    bool          sound;
+
+    if (version > RULES_SCHEMA_VERSION) {
+        tell(source, "its schema has version %lld, and this agent knows %d: upgrade the agent", (long long)version,
+             RULES_SCHEMA_VERSION);
+        return false;
+    }
+    /* Half a file can still be read as fewer rules than there were. */
+    statement = prepare(db, source, "PRAGMA quick_check(1)");
+    if (statement == NULL)
+        return false;
+    sound = sqlite3_step(statement) == SQLITE_ROW;
+    if (sound) {
+        finding = (const char *)sqlite3_column_text(statement, 0);
+        sound = finding != NULL && strcmp(finding, "ok") == 0;
+    }
+    if (!sound)
+        tell(source, "the database is damaged: %s", finding != NULL && *finding != '\0' ? finding : sqlite3_errmsg(db));
+    sqlite3_finalize(statement);
+    return sound;
+}
+
+static bool finished(sqlite3 *db, const struct source *source, int code)
+{
+    if (code == SQLITE_DONE)
+        return true;
+    tell(source, "cannot be read: %s", sqlite3_errmsg(db));
+    return false;
+}
+
+static bool load_lists(sqlite3 *db, const struct source *source, struct ruleset_builder *builder)
+{
+    sqlite3_stmt *statement = prepare(db, source, "SELECT list, entry FROM lists ORDER BY list");
+    int           code;
+    bool          good;
+
+    if (statement == NULL)
+        return false;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *list = (const char *)sqlite3_column_text(statement, 0);
+        const char *entry = (const char *)sqlite3_column_text(statement, 1);
+
+        if (list != NULL && entry != NULL)
+            ruleset_builder_add_list_entry(builder, list,
+                                           (struct span){ entry, (size_t)sqlite3_column_bytes(statement, 1) });
+    }
+    good = finished(db, source, code);
+    sqlite3_finalize(statement);
+    return good;
+}
+
+static struct rule_value read_value(sqlite3_stmt *statement, int column)
+{
+    struct rule_value value = { .type = VALUE_TEXT };
+
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return (struct rule_value){ .type = VALUE_NULL };
+    if (sqlite3_column_type(statement, column) == SQLITE_INTEGER) {
+        value.type = VALUE_INTEGER;
+        value.integer = sqlite3_column_int64(statement, column);
+    }
+    value.text = (const char *)sqlite3_column_text(statement, column);
+    if (value.text == NULL)
+        value.text = "";
+    return value;
+}
+
+/* The pairs of all rules' `match` in the order of the rules, of which one rule's are taken at a time. */
+struct pairs {
+    sqlite3_stmt     *statement;
+    int               code;
+    struct rule_match items[ATTRIBUTES_MAX];
+    size_t            n;
+    bool              too_many;
+    struct arena      texts; /* of all rules: they go when the loading ends */
+};
+
+static char *copy_text(struct pairs *pairs, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(pairs->statement, column);
+
+    return arena_text(&pairs->texts, text == NULL ? "" : text);
+}
+
+static void take_pairs(struct pairs *pairs, int64_t rule)
+{
+    pairs->n = 0;
+    pairs->too_many = false;
+    while (pairs->code == SQLITE_ROW && sqlite3_column_int64(pairs->statement, 0) == rule) {
+        if (pairs->n == ATTRIBUTES_MAX - ATTRIBUTES_FIXED)
+            pairs->too_many = true;
+        else
+            pairs->items[pairs->n++] = (struct rule_match){
+                .key = copy_text(pairs, 1),
+                .value = copy_text(pairs, 2),
+                .type = copy_text(pairs, 3),
+            };
+        pairs->code = sqlite3_step(pairs->statement);
+    }
+}
+
+/* Columns of the query in load_rules() that stand behind the rule's own. */
+enum {
+#define X(column) COLUMN_##column,
+    RULE_COLUMNS(X)
+#undef X
+        COLUMN_MATCH_IS_OBJECT
+};
+
+static void load_rule(sqlite3_stmt *rules, struct pairs *pairs, struct ruleset_builder *builder)
+{
+    struct rule_row row;
+    struct problem  problem = { .column = "match" };
+
+#define X(column) row.column = read_value(rules, COLUMN_##column);
+    RULE_COLUMNS(X)
+#undef X
+    take_pairs(pairs, row.id.integer);
+    problem.rule = row.id.integer;
+    problem.value = row.match.text;
+    if (pairs->too_many)
+        problem.remedy = "name fewer attributes";
+    else if (row.match.type != VALUE_NULL && !sqlite3_column_int(rules, COLUMN_MATCH_IS_OBJECT))
+        problem.remedy = "write a JSON object such as {\"api_key\":\"K123\"}";
+    else
+        problem.remedy = NULL;
+    if (problem.remedy != NULL)
+        ruleset_builder_refuse(builder, &problem);
+    else
+        ruleset_builder_add(builder, &row, pairs->items, pairs->n);
+}
+
+static bool load_rules(sqlite3 *db, const struct source *source, struct ruleset_builder *builder)
+{
+    static const char rules_query[] = "SELECT "
+#define X(column) #column ","
+        RULE_COLUMNS(X)
+#undef X
+            "CASE WHEN json_valid(match) THEN json_type(match) = 'object' ELSE 0 END"
+            " FROM rules WHERE enabled IS NOT 0 ORDER BY priority, id";
+    static const char pairs_query[] =
+        "SELECT r.id, j.key, j.value, j.type FROM rules r,"
+        " json_each(CASE WHEN json_valid(r.match) AND json_type(r.match) = 'object' THEN r.match ELSE '{}' END) j"
+        " WHERE r.enabled IS NOT 0 AND r.match IS NOT NULL ORDER BY r.priority, r.id";
+    sqlite3_stmt *rules = prepare(db, source, rules_query);
+    struct pairs  pairs = { .statement = rules == NULL ? NULL : prepare(db, source, pairs_query) };
+    bool          good = false;
+    int           code;
+
+    if (pairs.statement == NULL)
+        goto out;
+    pairs.code = sqlite3_step(pairs.statement);
+    while ((code = sqlite3_step(rules)) == SQLITE_ROW)
+        load_rule(rules, &pairs, builder);
+    good = finished(db, source, code) && finished(db, source, pairs.code);
+out:
+    arena_fini(&pairs.texts);
+    sqlite3_finalize(pairs.statement);
+    sqlite3_finalize(rules);
+    return good;
+}
+
+enum rules_load rules_db_load(const char *path, problem_fn *problem, void *context, struct ruleset **set)
+{
+    struct source           source = { path, problem, context };
+    struct ruleset_builder *builder;
+    enum rules_load         result = RULES_REFUSED;
+    sqlite3                *db = NULL;
+    bool                    good;
+
+    *set = NULL;
+    if (!is_readable(&source))
+        return RULES_REFUSED;
+    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
+        tell(&source, "out of memory");
+        goto out;
+    }
+    result = copy_into(db, &source);
+    if (result != RULES_LOADED)
+        goto out;
+    result = RULES_REFUSED;
+    if (!is_sound(db, &source))
+        goto out;
+    builder = ruleset_builder_new(problem, context);
+    good = load_lists(db, &source, builder) && load_rules(db, &source, builder);
+    *set = ruleset_builder_finish(builder);
+    if (!good) {
+        ruleset_free(*set);
+        *set = NULL;
+    }
+    if (*set != NULL)
+        result = RULES_LOADED;
+out:
+    sqlite3_close(db);
+    return result;
+}

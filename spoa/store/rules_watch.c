@@ -1,0 +1,132 @@
+#include "store/rules_watch.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes. It is also
+ * what bounds compilations. inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
+#define LOOK_INTERVAL_MS 250
+
+/* A set with one mistake in each of 100,000 rules need not fill the log: `check` shows them all. */
+#define PROBLEMS_LOGGED 10
+
+/* A writer may hold its lock for as long as an operator's transaction takes; longer than this is worth a line. */
+#define BUSY_LOOKS_LOGGED 8
+
+struct rules_watch {
+    pthread_t            thread;
+    int                  stop_fd;
+    char                *path;
+    struct rules_stamp   seen;
+    bool                 pending; /* what was seen has not been read yet */
+    unsigned             busy_looks;
+    bool                 missing;
+    struct ruleset_slot *slot;
+    void (*published)(void *context);
+    void *context;
+};
+
+void rules_log_problem(void *context, const struct problem *problem)
+{
+    unsigned *told = context;
+    char      text[PROBLEM_TEXT_MAX];
+
+    if (told != NULL && (*told)++ >= PROBLEMS_LOGGED)
+        return;
+    log_write(problem->warning ? LOG_WARNING : LOG_ERROR, "%s", problem_format(problem, text));
+}
+
+static void load(struct rules_watch *watch)
+{
+    struct ruleset *set;
+    unsigned        told = 0;
+    size_t          rules;
+
+    switch (rules_db_load(watch->path, rules_log_problem, &told, &set)) {
+    case RULES_LOADED:
+        rules = set->n;
+        ruleset_publish(watch->slot, set);
+        watch->published(watch->context);
+        log_write(LOG_INFO, "%s: %zu rules in force", watch->path, rules);
+        break;
+    case RULES_REFUSED:
+        if (told > PROBLEMS_LOGGED)
+            log_write(LOG_ERROR, "%s: %u more problems: `spoa-rules check` shows them", watch->path,
+                      told - PROBLEMS_LOGGED);
+        log_write(LOG_ERROR, "%s: not taken over; the rules in force stay as they are", watch->path);
+        break;
+    case RULES_BUSY:
+        if (++watch->busy_looks == BUSY_LOOKS_LOGGED)
+            log_write(LOG_WARNING, "%s: locked by a writer; the rules in force stay until it is done", watch->path);
+        return;
+    }
+    watch->pending = false;
+    watch->busy_looks = 0;
+}
+
+static void look(struct rules_watch *watch)
+{
+    /* The stamp is taken before the file is read: what changes in between is seen next time. */
+    struct rules_stamp stamp = rules_db_stamp(watch->path);
+
+    if (!stamp.exists) {
+        if (!watch->missing)
+            log_write(LOG_ERROR, "%s: gone; the rules in force stay as they are", watch->path);
+        watch->missing = true;
+        return;
+    }
+    if (watch->missing || !rules_stamp_eq(&stamp, &watch->seen)) {
+        watch->missing = false;
+        watch->seen = stamp;
+        watch->pending = true;
+    }
+    if (watch->pending)
+        load(watch);
+    ruleset_collect(watch->slot);
+}
+
+static void *run(void *context)
+{
+    struct rules_watch *watch = context;
+    struct pollfd       stop = { .fd = watch->stop_fd, .events = POLLIN };
+
+    while (poll(&stop, 1, LOOK_INTERVAL_MS) <= 0)
+        look(watch);
+    return NULL;
+}
+
+struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first, struct ruleset_slot *slot,
+                                      void (*published)(void *context), void *context)
+{
+    struct rules_watch *watch = calloc(1, sizeof *watch);
+
+    if (watch == NULL)
+        return NULL;
+    watch->path = strdup(path);
+    watch->seen = first;
+    watch->slot = slot;
+    watch->published = published;
+    watch->context = context;
+    watch->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (watch->path != NULL && watch->stop_fd >= 0 && pthread_create(&watch->thread, NULL, run, watch) == 0)
+        return watch;
+    if (watch->stop_fd >= 0)
+        close(watch->stop_fd);
+    free(watch->path);
+    free(watch);
+    return NULL;
+}
+
+void rules_watch_stop(struct rules_watch *watch)
+{
+    eventfd_write(watch->stop_fd, 1);
+    pthread_join(watch->thread, NULL);
+    close(watch->stop_fd);
+    free(watch->path);
+    free(watch);
+}

@@ -1,0 +1,23 @@
+/* The control thread: watches rules.db, compiles what changed, publishes it. */
+#ifndef STORE_RULES_WATCH_H
+#define STORE_RULES_WATCH_H
+
+#include "policy/publish.h"
+#include "store/rules_db.h"
+
+struct rules_watch;
+
+/* Looks at `path` several times a second and puts each change that compiles into force in `slot`; one that does not leaves the
+ * rules in force as they are, with log lines that say why. `first` is the stamp of what is in force already, so that
+ * nothing that changed since is missed. `published` is called after each publication, on the control thread.
+ * NULL: no thread could be had. */
+struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first, struct ruleset_slot *slot,
+                                      void (*published)(void *context), void *context);
+
+/* Waits for the thread to end: at most as long as one compilation takes. */
+void rules_watch_stop(struct rules_watch *watch);
+
+/* Tells a problem to the log: a problem_fn. */
+void rules_log_problem(void *context, const struct problem *problem);
+
+#endif
