@@ -1,0 +1,142 @@
+#include "server/answer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "spop/ack.h"
+#include "spop/message.h"
+
+#define MESSAGE_NAME SPAN_LITERAL("check-request")
+
+void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t max_frame)
+{
+    *answerer = (struct answerer){ .decider = { .limits = limits, .ipv6_prefix = ipv6_prefix } };
+    answerer->scratch_size = REQUEST_SCRATCH(max_frame);
+    answerer->scratch = malloc(answerer->scratch_size);
+    if (answerer->scratch == NULL)
+        abort(); /* at start, where nothing can be done without it */
+}
+
+void answerer_fini(struct answerer *answerer)
+{
+    free(answerer->scratch);
+}
+
+static void set_attribute(struct request *request, unsigned attribute, const struct spop_value *value)
+{
+    switch (value->type) {
+    case SPOP_NULL:
+        return;
+    case SPOP_BOOL:
+        request_set_boolean(request, attribute, value->boolean);
+        return;
+    case SPOP_INT32:
+    case SPOP_INT64:
+        request_set_integer(request, attribute, value->sint);
+        return;
+    case SPOP_UINT32:
+    case SPOP_UINT64:
+        request_set_unsigned(request, attribute, value->uint);
+        return;
+    case SPOP_IPV4:
+        request_set_address(request, attribute, address_from_v4(&value->ipv4));
+        return;
+    case SPOP_IPV6:
+        request_set_address(request, attribute, address_from_v6(&value->ipv6));
+        return;
+    case SPOP_STRING:
+    case SPOP_BINARY:
+        request_set_text(request, attribute, value->text);
+        return;
+    }
+}
+
+/* Reads the payload to its end before anything is decided: a fault in or behind the message must not leave a charge.
+ * Other messages, and arguments that no rule names, are skipped. */
+static bool read_request(struct answerer *answerer, const struct ruleset *ruleset, struct span payload, bool *asked)
+{
+    struct spop_message message;
+    struct spop_value   value;
+    struct span         name;
+    enum spop_iter      found;
+
+    request_init(&answerer->request, answerer->scratch, answerer->scratch_size);
+    spop_message_init(&message, payload);
+    while ((found = spop_message_next(&message)) == SPOP_ITEM) {
+        if (*asked || !span_eq(message.name, MESSAGE_NAME))
+            continue;
+        *asked = true;
+        while (spop_arg_next(&message, &name, &value) == SPOP_ITEM) {
+            int attribute = ruleset_attribute(ruleset, name);
+
+            if (attribute >= 0)
+                set_attribute(&answerer->request, (unsigned)attribute, &value);
+        }
+    }
+    request_finish(&answerer->request);
+    return found == SPOP_END;
+}
+
+static void set_int(struct spop_ack *ack, struct span name, int64_t value)
+{
+    spop_ack_set_int(ack, SPOP_SCOPE_TXN, name, value);
+}
+
+static size_t write_ack(const struct decision *decision, const struct spop_frame *frame, char *out)
+{
+    static const struct span verdicts[] = {
+        [VERDICT_ALLOW] = { "allow", 5 },
+        [VERDICT_DENY] = { "deny", 4 },
+        [VERDICT_SLOW] = { "slow", 4 },
+    };
+    struct spop_ack ack;
+    char            policy[24] = "r";
+    size_t          size;
+
+    spop_ack_begin(&ack, out, ANSWER_MAX, frame->stream_id, frame->frame_id);
+    spop_ack_set_str(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("verdict"), verdicts[decision->verdict]);
+    if (decision->verdict == VERDICT_DENY)
+        set_int(&ack, SPAN_LITERAL("status"), decision->status);
+    if (decision->rule != NULL)
+        set_int(&ack, SPAN_LITERAL("rule"), decision->rule->id);
+    if (decision->tightest != NULL) {
+        set_int(&ack, SPAN_LITERAL("limit"), decision->limit);
+        set_int(&ack, SPAN_LITERAL("remaining"), decision->remaining);
+        set_int(&ack, SPAN_LITERAL("reset"), decision->reset_s);
+        set_int(&ack, SPAN_LITERAL("window"), decision->window_s);
+        snprintf(policy, sizeof policy, "r%lld", (long long)decision->tightest->id);
+        spop_ack_set_str(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("policy"), span_of(policy));
+    }
+    if (decision->retry_after_s > 0)
+        set_int(&ack, SPAN_LITERAL("retry_after"), decision->retry_after_s);
+    if (decision->ban_s > 0)
+        set_int(&ack, SPAN_LITERAL("ban"), decision->ban_s);
+    size = spop_ack_end(&ack);
+    assert(size > 0);
+    return size;
+}
+
+size_t answer_notify(struct answerer *answerer, const struct ruleset *ruleset, const struct spop_frame *frame,
+                     struct moment now, char *out)
+{
+    static struct log_rate rate;
+    struct decision       *decision = &answerer->decision;
+    bool                   asked = false;
+
+    if (!read_request(answerer, ruleset, frame->payload, &asked))
+        return 0;
+    if (asked) {
+        decide(&answerer->decider, ruleset, &answerer->request, now, decision);
+        if (decision->overflow)
+            log_write_rated(&rate, LOG_ERROR, "more than %d rules apply to one request, which is refused with 503",
+                            LIMITS_PER_REQUEST_MAX);
+    } else {
+        /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
+        *decision = (struct decision){ .verdict = VERDICT_ALLOW };
+        log_write_rated(&rate, LOG_WARNING,
+                        "HAProxy sent a NOTIFY without a message check-request: answered with allow");
+    }
+    return write_ack(decision, frame, out);
+}

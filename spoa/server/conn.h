@@ -1,0 +1,48 @@
+/* One connection from HAProxy: its bytes, its state, its end. Used by its worker's thread only.
+ *
+ *   HELLO --HAPROXY-HELLO--> READY <--> STALLED (the peer does not read its ACKs)
+ *     |                        |           |
+ *     +---------> close, in one place, with a reason, from any of them
+ *
+ * Bytes are read into the worker's buffer, frames are decided there one after the other, and their ACKs go out with one
+ * write. A connection owns memory only for what is left over: the start of a frame, and answers that the socket would
+ * not take. While there are such answers nothing more is read, so that both are bounded. */
+#ifndef SERVER_CONN_H
+#define SERVER_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <ev.h>
+
+struct worker;
+
+enum conn_state { CONN_HELLO, CONN_READY, CONN_STALLED };
+
+struct conn {
+    struct worker  *worker;
+    struct conn    *previous, *next;
+    struct ev_io    readable, writable;
+    enum conn_state state;
+    ev_tstamp deadline;  /* when patience ends: for HELLO, for the rest of a frame, for the peer to read; 0: none */
+    ev_tstamp active;    /* when something was last read */
+    size_t    max_frame; /* to send */
+    unsigned  id;        /* for the log */
+
+    char  *rest; /* bytes read but not understood yet */
+    size_t rest_n;
+    char  *unsent;
+    size_t unsent_n, unsent_at;
+    bool   closing; /* close when all is sent */
+};
+
+/* Takes over an accepted, non-blocking socket. NULL: no memory; the socket is closed. */
+struct conn *conn_open(struct worker *worker, int fd);
+
+/* Ends a connection whose deadline has passed, or, while the worker drains, one that has fallen idle. */
+void conn_sweep(struct conn *conn, ev_tstamp now);
+
+/* Without a further word: at the end of the drain. */
+void conn_drop(struct conn *conn);
+
+#endif

@@ -1,0 +1,134 @@
+#include "server/endpoint.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define UNIX_PREFIX "unix:"
+
+/* After a reload HAProxy opens all its connections at once. */
+#define BACKLOG 1024
+
+struct failure {
+    const char *address;
+    char       *error;
+    size_t      error_size;
+};
+
+static bool fail(const struct failure *f, const char *reason)
+{
+    snprintf(f->error, f->error_size, "cannot listen on %s: %s", f->address, reason);
+    return false;
+}
+
+static bool bind_and_listen(const struct failure *f, int family, const struct sockaddr *sa, socklen_t sa_size, int *fd)
+{
+    int on = 1;
+
+    *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0)
+        return fail(f, strerror(errno));
+    setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    /* [::] and 0.0.0.0 are two addresses; an operator who wants both names both. */
+    if (family == AF_INET6)
+        setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(*fd, sa, sa_size) == 0 && listen(*fd, BACKLOG) == 0)
+        return true;
+    fail(f, strerror(errno));
+    close(*fd);
+    return false;
+}
+
+static bool is_abandoned(const struct sockaddr_un *sa)
+{
+    struct stat st;
+    bool        abandoned;
+    int         fd;
+
+    if (stat(sa->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    abandoned = connect(fd, (const struct sockaddr *)sa, sizeof *sa) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return abandoned;
+}
+
+static bool listen_unix(const struct failure *f, const char *path, int *fd)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+    if (*path == '\0')
+        return fail(f, "write unix: and the path of a socket");
+    if (strlen(path) >= sizeof sa.sun_path)
+        return fail(f, "the path of a socket may have 107 bytes");
+    strcpy(sa.sun_path, path);
+    if (is_abandoned(&sa))
+        unlink(path);
+    if (!bind_and_listen(f, AF_UNIX, (const struct sockaddr *)&sa, sizeof sa, fd))
+        return false;
+    if (chmod(path, 0666) != 0) {
+        fail(f, strerror(errno));
+        close(*fd);
+        return false;
+    }
+    return true;
+}
+
+/* Cuts "host:port" or "[host]:port" in two; `text` is changed. */
+static bool split(char *text, char **host, char **port)
+{
+    char *colon = strrchr(text, ':');
+
+    if (colon == NULL || colon == text || colon[1] == '\0')
+        return false;
+    *colon = '\0';
+    *port = colon + 1;
+    *host = text;
+    if (text[0] == '[') {
+        if (colon[-1] != ']')
+            return false;
+        colon[-1] = '\0';
+        *host = text + 1;
+        return true;
+    }
+    return strchr(text, ':') == NULL;
+}
+
+static bool listen_tcp(const struct failure *f, int *fd)
+{
+    struct addrinfo  hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found;
+    char             copy[128], *host, *port;
+    bool             listening;
+
+    if (strlen(f->address) >= sizeof copy)
+        return fail(f, "too long");
+    strcpy(copy, f->address);
+    if (!split(copy, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
+        return fail(f, "write an address and port such as 127.0.0.1:9010 or [::1]:9010, or unix:/path");
+    listening = bind_and_listen(f, found->ai_family, found->ai_addr, found->ai_addrlen, fd);
+    freeaddrinfo(found);
+    return listening;
+}
+
+bool endpoint_listen(const char *address, int *fd, char *error, size_t error_size)
+{
+    struct failure f = { address, error, error_size };
+
+    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+        return listen_unix(&f, address + strlen(UNIX_PREFIX), fd);
+    return listen_tcp(&f, fd);
+}
+
+void endpoint_forget(const char *address)
+{
+    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+        unlink(address + strlen(UNIX_PREFIX));
+}

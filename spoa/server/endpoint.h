@@ -1,0 +1,17 @@
+/* Where the agent listens: "127.0.0.1:9010", "[::1]:9010", "unix:/run/spoa-rules/spop.sock". */
+#ifndef SERVER_ENDPOINT_H
+#define SERVER_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Opens a listening, non-blocking socket. False: `error` says what is wrong with the address, in one line that names it.
+ *
+ * A socket file that nobody listens on any more is replaced, one that somebody does is not. The file is open to every
+ * local user, as a loopback port is: the permissions of its directory say who may connect. */
+bool endpoint_listen(const char *address, int *fd, char *error, size_t error_size);
+
+/* Removes the socket file, if there is one; the caller closes the descriptor. */
+void endpoint_forget(const char *address);
+
+#endif

@@ -1,0 +1,178 @@
+#include "server/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/endpoint.h"
+#include "server/worker.h"
+
+struct listener {
+    struct server *server;
+    const char    *address;
+    int            fd;
+    pthread_t      thread;
+};
+
+struct server {
+    struct worker   *workers;
+    size_t           workers_n;
+    struct listener *listeners;
+    size_t           listeners_n; /* bound */
+    size_t           threads_n;   /* acceptors started */
+    size_t           max_connections;
+    atomic_size_t    connections;
+    int              stop_fd; /* readable once acceptors are to end */
+};
+
+/* ---- accepting ---- */
+
+static struct worker *least_busy(const struct server *server)
+{
+    struct worker *best = &server->workers[0];
+
+    for (size_t i = 1; i < server->workers_n; i++)
+        if (atomic_load(&server->workers[i].conns_n) < atomic_load(&best->conns_n))
+            best = &server->workers[i];
+    return best;
+}
+
+/* Keepalive: a connection may be idle for days, and a peer that vanished should not hold one of those that are allowed. */
+static void tune(int fd)
+{
+    int on = 1, idle_s = 60, interval_s = 15, probes = 4;
+
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static void accept_one(const struct listener *listener)
+{
+    static struct log_rate rate;
+    struct server         *server = listener->server;
+    int                    fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+            log_write_rated(&rate, LOG_ERROR, "%s: cannot accept a connection: %s", listener->address, strerror(errno));
+            /* Out of descriptors or memory: the connection stays in the queue; trying at once would only spin. */
+            usleep(100000);
+        }
+        return;
+    }
+    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections) {
+        atomic_fetch_sub(&server->connections, 1);
+        close(fd);
+        log_write_rated(&rate, LOG_WARNING,
+                        "%s: a connection refused: %zu are open, as many as --max-connections allows",
+                        listener->address, server->max_connections);
+        return;
+    }
+    tune(fd);
+    worker_give(least_busy(server), fd);
+}
+
+static void *run_listener(void *context)
+{
+    struct listener *listener = context;
+    struct pollfd    fds[] = { { .fd = listener->fd, .events = POLLIN },
+                               { .fd = listener->server->stop_fd, .events = POLLIN } };
+
+    for (;;) {
+        if (poll(fds, 2, -1) < 0)
+            continue;
+        if (fds[1].revents != 0)
+            return NULL;
+        if (fds[0].revents != 0)
+            accept_one(listener);
+    }
+}
+
+/* ---- start and stop ---- */
+
+static bool bind_all(struct server *server, const struct server_options *options, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < options->listen_n; i++) {
+        struct listener *listener = &server->listeners[i];
+
+        *listener = (struct listener){ .server = server, .address = options->listen[i] };
+        if (!endpoint_listen(options->listen[i], &listener->fd, error, error_size))
+            return false;
+        server->listeners_n++;
+    }
+    return true;
+}
+
+static bool start_threads(struct server *server, const struct server_options *options, struct ruleset_slot *slot,
+                          struct limits *limits)
+{
+    for (unsigned i = 0; i < options->workers; i++) {
+        if (!worker_start(&server->workers[i], slot, limits, options->ipv6_prefix, options->max_connections,
+                          &server->connections))
+            return false;
+        server->workers_n++;
+    }
+    for (size_t i = 0; i < server->listeners_n; i++) {
+        if (pthread_create(&server->listeners[i].thread, NULL, run_listener, &server->listeners[i]) != 0)
+            return false;
+        server->threads_n++;
+    }
+    return true;
+}
+
+struct server *server_start(const struct server_options *options, struct ruleset_slot *slot, struct limits *limits,
+                            char *error, size_t error_size)
+{
+    struct server *server = calloc(1, sizeof *server);
+
+    snprintf(error, error_size, "out of memory or threads");
+    if (server == NULL)
+        return NULL;
+    server->max_connections = options->max_connections;
+    server->stop_fd = eventfd(0, EFD_CLOEXEC);
+    server->workers = calloc(options->workers, sizeof *server->workers);
+    server->listeners = calloc(options->listen_n, sizeof *server->listeners);
+    if (server->stop_fd >= 0 && server->workers != NULL && server->listeners != NULL &&
+        bind_all(server, options, error, error_size) && start_threads(server, options, slot, limits))
+        return server;
+    server_stop(server);
+    return NULL;
+}
+
+void server_refresh(struct server *server)
+{
+    for (size_t i = 0; i < server->workers_n; i++)
+        worker_wake(&server->workers[i]);
+}
+
+void server_stop(struct server *server)
+{
+    if (server->stop_fd >= 0)
+        eventfd_write(server->stop_fd, 1);
+    for (size_t i = 0; i < server->threads_n; i++)
+        pthread_join(server->listeners[i].thread, NULL);
+    for (size_t i = 0; i < server->listeners_n; i++) {
+        close(server->listeners[i].fd);
+        endpoint_forget(server->listeners[i].address);
+    }
+    for (size_t i = 0; i < server->workers_n; i++)
+        worker_stop(&server->workers[i]);
+    for (size_t i = 0; i < server->workers_n; i++)
+        worker_join(&server->workers[i]);
+    if (server->stop_fd >= 0)
+        close(server->stop_fd);
+    free(server->listeners);
+    free(server->workers);
+    free(server);
+}

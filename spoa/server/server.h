@@ -1,0 +1,38 @@
+/* The network side: listeners hand connections to workers, workers answer.
+ *
+ * Threads: one acceptor a listening address and N workers, each with its own event loop. A connection belongs to one
+ * worker from accept to close, and only that worker touches it. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "limits/limits.h"
+#include "policy/publish.h"
+
+struct server_options {
+    const char *const *listen; /* addresses, see endpoint.h */
+    size_t             listen_n;
+    unsigned           workers;         /* 1 or more */
+    size_t             max_connections; /* what comes beyond is closed at once */
+    unsigned           ipv6_prefix;     /* see struct decider */
+};
+
+struct server;
+
+/* Binds all addresses, then starts all threads. `slot` and `limits` must outlive the server. NULL: `error` names the
+ * address and the reason. */
+struct server *server_start(const struct server_options *options, struct ruleset_slot *slot, struct limits *limits,
+                            char *error, size_t error_size);
+
+/* Makes each worker look at the slot, also one that nobody talks to: so that it lets go of the old rule set. Any thread. */
+void server_refresh(struct server *server);
+
+/* Stops accepting, answers what has been read, closes idle connections with DISCONNECT 0, and those that will not fall
+ * idle after SERVER_DRAIN_S; then ends all threads and frees the server. */
+void server_stop(struct server *server);
+
+#define SERVER_DRAIN_S 2
+
+#endif

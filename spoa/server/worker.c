@@ -1,0 +1,138 @@
+#include "server/worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "policy/regex.h"
+#include "server/conn.h"
+#include "server/server.h"
+
+/* Deadlines are seconds long; looking at them now and then is cheaper than a timer for each connection. */
+#define SWEEP_INTERVAL 0.5
+#define DRAIN_INTERVAL 0.05
+
+static void take_inbox(struct worker *worker)
+{
+    for (;;) {
+        int fd = -1;
+
+        pthread_mutex_lock(&worker->inbox_lock);
+        if (worker->inbox_n > 0)
+            fd = worker->inbox[--worker->inbox_n];
+        pthread_mutex_unlock(&worker->inbox_lock);
+        if (fd < 0)
+            return;
+        if (conn_open(worker, fd) == NULL) {
+            atomic_fetch_sub(&worker->conns_n, 1);
+            atomic_fetch_sub(worker->total, 1);
+        }
+    }
+}
+
+static void begin_drain(struct worker *worker)
+{
+    worker->drain_until = ev_now(worker->loop) + SERVER_DRAIN_S;
+    ev_timer_stop(worker->loop, &worker->sweep);
+    ev_timer_set(&worker->sweep, DRAIN_INTERVAL, DRAIN_INTERVAL);
+    ev_timer_start(worker->loop, &worker->sweep);
+}
+
+static void on_wake(struct ev_loop *loop, struct ev_async *async, int events)
+{
+    struct worker *worker = async->data;
+
+    (void)loop;
+    (void)events;
+    ruleset_refresh(worker->slot, &worker->view);
+    take_inbox(worker);
+    if (atomic_load(&worker->stopping) && worker->drain_until == 0)
+        begin_drain(worker);
+}
+
+static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct worker *worker = timer->data;
+    ev_tstamp      now = ev_now(loop);
+    bool           over = worker->drain_until != 0 && now >= worker->drain_until;
+    struct conn   *next;
+
+    (void)events;
+    for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        if (over)
+            conn_drop(conn);
+        else
+            conn_sweep(conn, now);
+    }
+    if (worker->drain_until != 0 && worker->conns == NULL)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void *run(void *context)
+{
+    struct worker *worker = context;
+
+    ev_run(worker->loop, 0);
+    regex_thread_fini();
+    return NULL;
+}
+
+bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, unsigned ipv6_prefix,
+                  size_t max_connections, atomic_size_t *total)
+{
+    worker->slot = slot;
+    worker->total = total;
+    worker->inbox_room = max_connections;
+    worker->inbox = calloc(max_connections, sizeof *worker->inbox);
+    worker->input = malloc(INPUT_SIZE);
+    worker->output = malloc(OUTPUT_SIZE);
+    worker->loop = ev_loop_new(EVFLAG_AUTO);
+    pthread_mutex_init(&worker->inbox_lock, NULL);
+    answerer_init(&worker->answerer, limits, ipv6_prefix, FRAME_MAX);
+    if (worker->inbox == NULL || worker->input == NULL || worker->output == NULL || worker->loop == NULL)
+        return false;
+    ruleset_refresh(slot, &worker->view);
+    ev_async_init(&worker->wake, on_wake);
+    worker->wake.data = worker;
+    ev_async_start(worker->loop, &worker->wake);
+    ev_timer_init(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    worker->sweep.data = worker;
+    ev_timer_start(worker->loop, &worker->sweep);
+    return pthread_create(&worker->thread, NULL, run, worker) == 0;
+}
+
+void worker_give(struct worker *worker, int fd)
+{
+    atomic_fetch_add(&worker->conns_n, 1);
+    pthread_mutex_lock(&worker->inbox_lock);
+    /* There is room for as many as may be open at all. */
+    worker->inbox[worker->inbox_n++] = fd;
+    pthread_mutex_unlock(&worker->inbox_lock);
+    worker_wake(worker);
+}
+
+void worker_wake(struct worker *worker)
+{
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+void worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->stopping, true);
+    worker_wake(worker);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    /* What came in after the last look at the inbox; acceptors have ended before. */
+    while (worker->inbox_n > 0)
+        close(worker->inbox[--worker->inbox_n]);
+    ruleset_release(&worker->view);
+    ev_loop_destroy(worker->loop);
+    pthread_mutex_destroy(&worker->inbox_lock);
+    answerer_fini(&worker->answerer);
+    free(worker->inbox);
+    free(worker->input);
+    free(worker->output);
+}

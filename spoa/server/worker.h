@@ -1,0 +1,67 @@
+/* A worker: a thread with an event loop that owns connections. */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <ev.h>
+
+#include "policy/publish.h"
+#include "server/answer.h"
+
+struct conn;
+
+/* The largest frame that is accepted, without its length: above HAProxy's default of 16,380, so that a larger tune.bufsize is
+ * of use, and with room for early 3.1, which sent frames above the size that it had agreed to. */
+#define FRAME_MAX 65532u
+
+/* One read takes this much; a frame may have begun before it. */
+#define READ_SIZE  ((size_t)64 * 1024)
+#define INPUT_SIZE (READ_SIZE + FRAME_MAX + 4)
+
+/* Answers are collected up to this much before they are written. */
+#define OUTPUT_SIZE ((size_t)128 * 1024)
+
+struct worker {
+    pthread_t       thread;
+    struct ev_loop *loop;
+    struct ev_async wake;
+    struct ev_timer sweep;
+    struct answerer answerer;
+
+    struct ruleset_slot *slot;
+    struct ruleset_view  view;
+
+    struct conn   *conns;   /* doubly linked */
+    atomic_size_t *total;   /* connections of all workers */
+    atomic_size_t  conns_n; /* read by acceptors to find the worker with the fewest */
+    atomic_bool    stopping;
+    ev_tstamp      drain_until; /* 0: not draining */
+
+    /* Accepted sockets on their way from acceptors: under the lock. */
+    pthread_mutex_t inbox_lock;
+    int            *inbox;
+    size_t          inbox_n, inbox_room;
+
+    /* The connection that is being served uses these; nothing stays in them from one event to the next. */
+    char  *input;
+    char  *output;
+    size_t output_n;
+};
+
+/* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no memory. */
+bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, unsigned ipv6_prefix,
+                  size_t max_connections, atomic_size_t *total);
+
+/* Any thread: hands over an accepted socket, which has been counted in `total`. */
+void worker_give(struct worker *worker, int fd);
+
+/* Any thread. */
+void worker_wake(struct worker *worker);
+
+/* Begins to drain; worker_join() waits for the end and frees what the worker had. */
+void worker_stop(struct worker *worker);
+void worker_join(struct worker *worker);
+
+#endif
