@@ -41,6 +41,9 @@ REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
 SCRIPTS  := .ci/run haproxy/run $(wildcard tests/*/run tests/*/*.sh tests/versions/fetch)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
+# One word and a file a step; V=1 shows the commands.
+Q := $(if $(V),,@)
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -48,31 +51,30 @@ SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 all: build/spoa-rules
 
 build/spoa-rules: build/release/spoa-rules
-	ln -sf release/spoa-rules $@
+	$(Q)ln -sf release/spoa-rules $@
 
 $(B)/spoa-rules: $(MAIN_SRC:%.c=$(B)/%.o) $(B)/libspoa.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libspoa.a: $(LIB_OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libtests.a: $(TLIB_OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@mkdir -p $(@D); echo '  CC    $@'
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The schema travels inside the binary, so that `serve` can create a missing database.
 $(B)/gen/rules_sql.c: sql/rules.sql
 	@mkdir -p $(@D)
-	{ echo 'extern const char rules_sql[]; const char rules_sql[] = {'; \
+	$(Q){ echo 'extern const char rules_sql[]; const char rules_sql[] = {'; \
 	  od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
 
 $(B)/gen/rules_sql.o: $(B)/gen/rules_sql.c
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # ---- tests ----------------------------------------------------------------------------------
 
@@ -80,16 +82,19 @@ $(B)/gen/rules_sql.o: $(B)/gen/rules_sql.c
 $(B)/tests/%.o: ALL_CFLAGS += -Itests -Wno-conversion -Wno-format-nonliteral
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libtests.a $(B)/libspoa.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 PROTOCOL := $(patsubst tests/protocol/%.c,$(B)/tests/protocol/%,$(wildcard tests/protocol/test_*.c))
 
 $(B)/tests/protocol/%: $(B)/tests/protocol/%.o $(B)/libtests.a $(B)/libspoa.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # The fuzz targets' corpora, replayed; `make fuzz` extends them.
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libspoa.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 ## test          installs what is missing, builds, runs every test
 test: deps-test
@@ -137,7 +142,8 @@ bench: deps-dev build/spoa-rules build/release/tests/bench/null_agent
 	tests/bench/run
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # ---- style ----------------------------------------------------------------------------------
 
