@@ -101,13 +101,14 @@ CREATE TABLE rules (
 
   -- ---- when it is in force
 
-  -- The GLOB comes first because strftime() takes much else, 'now' included; the round trip refuses February 30.
+  -- The GLOB comes first because strftime() takes much else, 'now' included. The round trip refuses February 30, since a
+  -- modifier, even '+0 days', makes SQLite work the date out anew.
   CONSTRAINT "valid_from: an instant in UTC such as 2026-11-20T09:00:00Z"
     CHECK (CASE WHEN valid_from GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'
-                THEN strftime('%Y-%m-%dT%H:%M:%SZ', valid_from) IS valid_from ELSE valid_from IS NULL END),
+                THEN strftime('%Y-%m-%dT%H:%M:%SZ', valid_from, '+0 days') IS valid_from ELSE valid_from IS NULL END),
   CONSTRAINT "valid_until: an instant in UTC such as 2026-11-20T18:00:00Z"
     CHECK (CASE WHEN valid_until GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'
-                THEN strftime('%Y-%m-%dT%H:%M:%SZ', valid_until) IS valid_until ELSE valid_until IS NULL END),
+                THEN strftime('%Y-%m-%dT%H:%M:%SZ', valid_until, '+0 days') IS valid_until ELSE valid_until IS NULL END),
   CONSTRAINT "valid_until: later than valid_from" CHECK (valid_from < valid_until),
 
   -- ---- src: address, network, list or *
@@ -228,7 +229,7 @@ CREATE TABLE rules (
   CONSTRAINT "match: at most 8192 bytes and no control characters"
     CHECK (instr(match, char(0)) = 0 AND length(CAST(match AS BLOB)) <= 8192 AND instr(match, '\u0000') = 0),
   CONSTRAINT "match: a JSON object of attributes, such as {""api_key"":""K123"",""country"":""!AR""}, or NULL for any"
-    CHECK (CASE WHEN match IS NULL THEN 1 WHEN json_valid(match) THEN json_type(match) = 'object' AND match NOT GLOB '{}'
+    CHECK (CASE WHEN match IS NULL THEN 1 WHEN json_valid(match) THEN json_type(match) = 'object' AND json(match) <> '{}'
                 ELSE 0 END)
 ) STRICT;
 
@@ -302,8 +303,9 @@ CREATE TRIGGER rules_check_insert INSTEAD OF INSERT ON rules_check BEGIN
     END
     FROM (WITH RECURSIVE rest(part, text) AS (
         SELECT part, replace(text, '[^', '[') FROM (
-            SELECT 'method' AS part, value AS text FROM json_each('["' || replace(NEW.method, ',', '","') || '"]')
-              WHERE ltrim(NEW.method, '!') NOT GLOB '[~@]*'
+            SELECT 'method' AS part, value AS text  -- a regular expression may hold what JSON would stumble over
+              FROM json_each(CASE WHEN ltrim(NEW.method, '!') GLOB '[~@]*' THEN '[]'
+                                  ELSE '["' || replace(NEW.method, ',', '","') || '"]' END)
             UNION ALL SELECT 'host', NEW.host
             UNION ALL SELECT 'path', NEW.path
             UNION ALL SELECT 'match', value FROM json_each(NEW.match) WHERE type = 'text')
@@ -362,6 +364,34 @@ END;
 -- Counters, bans and reports go by the id: under another one they would be lost, or be those of another rule.
 CREATE TRIGGER rules_id_stays AFTER UPDATE OF id ON rules WHEN NEW.id <> OLD.id BEGIN
   SELECT RAISE(ABORT, 'id: a rule keeps its id; change priority to move it, or insert a new rule');
+END;
+
+-- ---- lists: importing, and which of them changed
+
+-- The lines of a file as a list: blanks around them go, and so do empty lines and what begins with '#'.
+--
+--   .import blocked.txt list_import
+--   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
+CREATE VIEW list_import AS SELECT entry FROM lists WHERE list = 'imported';
+
+CREATE TRIGGER list_import_insert INSTEAD OF INSERT ON list_import
+  WHEN trim(NEW.entry, ' ' || char(9, 13)) NOT IN ('') AND trim(NEW.entry, ' ' || char(9, 13)) NOT GLOB '#*' BEGIN
+  INSERT OR IGNORE INTO lists VALUES ('imported', trim(NEW.entry, ' ' || char(9, 13)));
+END;
+
+-- A new stamp for each change of a list: the agent reads again only what has another than when it read it last.
+-- Random rather than counted up, so that two databases never give one stamp to different contents.
+CREATE TABLE list_stamps (list TEXT PRIMARY KEY, stamp INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER lists_stamp_insert AFTER INSERT ON lists BEGIN
+  INSERT INTO list_stamps VALUES (NEW.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
+END;
+CREATE TRIGGER lists_stamp_delete AFTER DELETE ON lists BEGIN
+  INSERT INTO list_stamps VALUES (OLD.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
+END;
+CREATE TRIGGER lists_stamp_update AFTER UPDATE ON lists BEGIN
+  INSERT INTO list_stamps VALUES (OLD.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
+  INSERT INTO list_stamps VALUES (NEW.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
 END;
 
 -- ---- history
