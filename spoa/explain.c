@@ -27,7 +27,7 @@ static void print_problem(void *context, const struct problem *problem)
 
 static enum rules_load load(const char *path, problem_fn *problem, void *context, struct ruleset **set)
 {
-    enum rules_load result = rules_db_load(path, problem, context, set);
+    enum rules_load result = rules_db_load(path, NULL, problem, context, set);
 
     if (result == RULES_BUSY)
         problem(context,

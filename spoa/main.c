@@ -197,7 +197,7 @@ static struct ruleset *first_rules(const char *path, struct rules_stamp *stamp)
         return NULL;
     for (int tries = 0;; tries++) {
         *stamp = rules_db_stamp(path);
-        result = rules_db_load(path, print_problem, NULL, &set);
+        result = rules_db_load(path, NULL, print_problem, NULL, &set);
         if (result != RULES_BUSY)
             break;
         if (tries == 50) {

@@ -16,7 +16,9 @@ struct ruleset_builder {
     void           *policies; /* tsearch() tree of struct policy: a hundred thousand rules may have one each */
     int             policies_n;
     problem_fn     *problem;
-    void           *context;
+    void           *problem_context;
+    list_source_fn *lists;
+    void           *lists_context;
     bool            failed;
 };
 
@@ -48,7 +50,7 @@ static void *grow(void *items, size_t n, size_t *room, size_t size)
 void ruleset_builder_refuse(struct ruleset_builder *b, const struct problem *problem)
 {
     b->failed = true;
-    b->problem(b->context, problem);
+    b->problem(b->problem_context, problem);
 }
 
 static void refuse(struct draft *d, const char *column, const char *value, const char *remedy)
@@ -59,7 +61,8 @@ static void refuse(struct draft *d, const char *column, const char *value, const
     ruleset_builder_refuse(d->builder, &problem);
 }
 
-struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *context)
+struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *problem_context, list_source_fn *lists,
+                                            void *lists_context)
 {
     static const char *const fixed[ATTRIBUTES_FIXED] = { "src", "method", "host", "path", "query" };
     struct ruleset_builder  *b = calloc(1, sizeof *b);
@@ -67,7 +70,9 @@ struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *context)
     if (b == NULL || (b->set = calloc(1, sizeof *b->set)) == NULL)
         abort(); /* as arena_alloc() */
     b->problem = problem;
-    b->context = context;
+    b->problem_context = problem_context;
+    b->lists = lists;
+    b->lists_context = lists_context;
     for (size_t i = 0; i < ATTRIBUTES_FIXED; i++)
         b->set->attributes[b->set->attributes_n++] = span_of(fixed[i]);
     return b;
@@ -75,27 +80,19 @@ struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *context)
 
 static struct list *find_list(void *context, const char *name)
 {
-    struct ruleset *set = ((struct ruleset_builder *)context)->set;
+    struct ruleset_builder *b = context;
+    struct ruleset         *set = b->set;
+    struct list            *list;
 
     for (size_t i = 0; i < set->lists_n; i++)
         if (strcmp(list_name(set->lists[i]), name) == 0)
             return set->lists[i];
-    return NULL;
-}
-
-void ruleset_builder_add_list_entry(struct ruleset_builder *b, const char *name, struct span entry)
-{
-    struct ruleset *set = b->set;
-    /* Entries come list by list, so the last one is nearly always the one. */
-    struct list    *list = set->lists_n > 0 ? set->lists[set->lists_n - 1] : NULL;
-
-    if (list == NULL || strcmp(list_name(list), name) != 0)
-        list = find_list(b, name);
-    if (list == NULL) {
+    list = b->lists(b->lists_context, name);
+    if (list != NULL) {
         set->lists = grow(set->lists, set->lists_n, &b->lists_room, sizeof(struct list *));
-        list = set->lists[set->lists_n++] = list_new(name);
+        set->lists[set->lists_n++] = list;
     }
-    list_add(list, entry);
+    return list;
 }
 
 /* ---- values ---- */
@@ -430,8 +427,10 @@ struct ruleset *ruleset_builder_finish(struct ruleset_builder *b)
 
     tdestroy(b->policies, keep_node);
     free(b);
-    if (!failed)
-        return set;
-    ruleset_free(set);
-    return NULL;
+    if (failed) {
+        ruleset_free(set);
+        return NULL;
+    }
+    index_build(&set->index, set->rules, set->n, &set->arena);
+    return set;
 }

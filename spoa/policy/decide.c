@@ -195,6 +195,36 @@ static void judge_limits(struct decision *decision)
     }
 }
 
+static bool has_ended(const struct decision *decision)
+{
+    return decision->end != NULL || decision->overflow;
+}
+
+static void walk_all(const struct decider *decider, const struct ruleset *ruleset, struct walk *walk)
+{
+    for (size_t i = 0; i < ruleset->n; i++) {
+        enum step step = take_rule(walk, &ruleset->rules[i]);
+
+        if (decider->step != NULL)
+            decider->step(decider->step_context, &ruleset->rules[i], step);
+        else if (has_ended(walk->decision))
+            return;
+    }
+}
+
+static void walk_index(const struct decider *decider, const struct ruleset *ruleset, struct walk *walk)
+{
+    struct index_cursor cursor;
+    uint32_t            rank;
+
+    if (!index_find(&ruleset->index, walk->request, &cursor)) {
+        walk_all(decider, ruleset, walk);
+        return;
+    }
+    while (!has_ended(walk->decision) && index_next(&cursor, &rank))
+        take_rule(walk, &ruleset->rules[rank]);
+}
+
 void decide(const struct decider *decider, const struct ruleset *ruleset, const struct request *request,
             struct moment now, struct decision *decision)
 {
@@ -206,14 +236,10 @@ void decide(const struct decider *decider, const struct ruleset *ruleset, const 
     walk.decision = decision;
     walk.taken_n = 0;
     memset(decision, 0, offsetof(struct decision, applied));
-    for (size_t i = 0; i < ruleset->n; i++) {
-        enum step step = take_rule(&walk, &ruleset->rules[i]);
-
-        if (decider->step != NULL)
-            decider->step(decider->step_context, &ruleset->rules[i], step);
-        else if (decision->end != NULL || decision->overflow)
-            break;
-    }
+    if (decider->plain || decider->step != NULL)
+        walk_all(decider, ruleset, &walk);
+    else
+        walk_index(decider, ruleset, &walk);
     note_uses(decider, request, decision);
     refused = decision->overflow || (decision->end != NULL && decision->end->action == RULE_DENY);
     if (decider->look)

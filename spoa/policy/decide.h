@@ -53,7 +53,8 @@ typedef void step_fn(void *context, const struct rule *rule, enum step step);
 struct decider {
     struct limits *limits;
     unsigned       ipv6_prefix; /* bits of an IPv6 src that make one client, 1 to 128 */
-    step_fn       *step;        /* NULL, or told each rule, in order, until all are told */
+    bool           plain;       /* compare each rule instead of asking the index: the index's oracle */
+    step_fn       *step;        /* NULL, or told each rule, in order, until all are told: implies `plain` */
     void          *step_context;
     bool           look; /* change nothing: see limits_look() */
 };

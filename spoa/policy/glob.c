@@ -18,15 +18,6 @@ static uint32_t next_char(const char **at, const char *end)
     return c;
 }
 
-static struct span until_nul(struct span s)
-{
-    const char *nul = s.n == 0 ? NULL : memchr(s.p, '\0', s.n);
-
-    if (nul != NULL)
-        s.n = (size_t)(nul - s.p);
-    return s;
-}
-
 /* `*at` is behind the '['. Returns whether `c` is in the set and moves `*at` behind its ']'; false, too, when the set is
  * not closed. */
 static bool in_set(const char **at, const char *end, uint32_t c)
@@ -83,34 +74,52 @@ static bool match_one(const char **pattern, const char *pattern_end, const char 
     return true;
 }
 
+/* How many bytes of the pattern stand for themselves. */
+static size_t literal_run(const char *p, const char *end)
+{
+    const char *start = p;
+
+    while (p < end && *p != '*' && *p != '?' && *p != '[' && ((unsigned char)*p & 0x80) == 0)
+        p++;
+    return (size_t)(p - start);
+}
+
+/* The next place from `t` on where what stands behind a '*' may begin; NULL: there is none. glibc's memmem() takes linear
+ * time, so that a client's long path costs no more than its length for each '*'. */
+static const char *next_start(const char *t, const char *t_end, const char *literal, size_t n)
+{
+    return n == 0 ? t : memmem(t, (size_t)(t_end - t), literal, n);
+}
+
 bool glob_match(struct span pattern, struct span text)
 {
-    const char *p, *t, *p_end, *t_end;
-    const char *star = NULL, *star_text = NULL; /* behind the last '*', and where its run ends so far */
+    const char *p = pattern.p, *p_end = p + pattern.n;
+    const char *t = text.p, *t_end = t + text.n;
+    const char *star = NULL, *star_text = NULL; /* behind the last '*', and where what follows was tried last */
+    size_t      run = 0;                        /* literal bytes behind it */
 
-    pattern = until_nul(pattern);
-    text = until_nul(text);
-    p = pattern.p;
-    p_end = p + pattern.n;
-    t = text.p;
-    t_end = t + text.n;
-
-    while (t < t_end) {
+    while (t < t_end || (p < p_end && *p == '*')) {
         if (p < p_end && *p == '*') {
-            star = ++p;
-            star_text = t;
-            if (p == p_end)
-                return true;
-        } else if (!match_one(&p, p_end, &t, t_end)) {
-            if (star == NULL)
-                return false;
+            while (p < p_end && *p == '*')
+                p++;
+            star = p;
+            run = literal_run(p, p_end);
+            if (p + run == p_end)
+                return (size_t)(t_end - t) >= run && memcmp(t_end - run, p, run) == 0;
+            star_text = next_start(t, t_end, star, run);
+        } else if (match_one(&p, p_end, &t, t_end)) {
+            continue;
+        } else if (star == NULL) {
+            return false;
+        } else {
             next_char(&star_text, t_end);
-            p = star;
-            t = star_text;
+            star_text = next_start(star_text, t_end, star, run);
         }
+        if (star_text == NULL)
+            return false;
+        p = star + run;
+        t = star_text + run;
     }
-    while (p < p_end && *p == '*')
-        p++;
     return p == p_end;
 }
 

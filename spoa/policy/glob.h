@@ -7,9 +7,9 @@
 
 #include "base/span.h"
 
-/* Neither may hold a NUL byte beyond its meaning in SQLite: text ends there. Takes at most pattern.n * text.n steps and no
- * recursion: only the last '*' is ever tried again, which is enough, since an earlier one can only take over what a
- * later one could. */
+/* A NUL byte is a character like any other (SQL text cannot hold one). No recursion: only the last '*' is ever tried
+ * again, which is enough, since an earlier one can only take over what a later one could. What follows a '*' is looked
+ * for in linear time where it is literal; with wild cards in it, each place where its literal beginning stands is tried. */
 bool glob_match(struct span pattern, struct span text);
 
 /* Whether `pattern` holds '*', '?' or '['. */

@@ -4,24 +4,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <xxhash.h>
+
 #include "base/arena.h"
 
-/* Entries are sorted and looked up by bisection. Networks are sorted by (family, prefix, address), so that an address is
- * looked up once for each length of prefix that occurs, and `runs` says where each length's entries stand. */
-struct run {
+/* A set of byte strings: open addressing over positions in an array of them. */
+struct table {
+    uint32_t *slots; /* position + 1; 0: empty */
+    size_t    mask;
+};
+
+/* Networks are looked up once for each length of prefix that occurs. */
+struct length {
     uint8_t bits, prefix;
-    size_t  first, end;
 };
 
 struct list {
     struct arena    arena;
     char           *name;
+    int64_t         stamp;
+    unsigned        holders;
     struct span    *texts;
     size_t          size, room;
+    struct table    by_text;
     struct network *networks; /* NULL until compiled */
-    size_t          networks_size;
-    struct run     *runs;
-    size_t          runs_size;
+    struct table    by_network;
+    struct length   lengths[33 + 129];
+    size_t          lengths_n;
 };
 
 static void *must(void *p)
@@ -31,23 +40,37 @@ static void *must(void *p)
     return p;
 }
 
-struct list *list_new(const char *name)
+struct list *list_new(const char *name, int64_t stamp)
 {
     struct list *list = must(calloc(1, sizeof *list));
 
     list->name = arena_text(&list->arena, name);
+    list->stamp = stamp;
+    list->holders = 1;
+    return list;
+}
+
+struct list *list_hold(struct list *list)
+{
+    list->holders++;
     return list;
 }
 
 void list_free(struct list *list)
 {
-    if (list == NULL)
+    if (list == NULL || --list->holders > 0)
         return;
     arena_fini(&list->arena);
     free(list->texts);
+    free(list->by_text.slots);
     free(list->networks);
-    free(list->runs);
+    free(list->by_network.slots);
     free(list);
+}
+
+int64_t list_stamp(const struct list *list)
+{
+    return list->stamp;
 }
 
 const char *list_name(const struct list *list)
@@ -69,47 +92,65 @@ void list_add(struct list *list, struct span entry)
     list->texts[list->size++] = arena_span(&list->arena, entry);
 }
 
-static int compare_texts(const void *a, const void *b)
+static uint64_t hash_span(struct span span)
 {
-    const struct span *x = a, *y = b;
-    int                order = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
+    return XXH3_64bits(span.p, span.n);
+}
 
-    if (order != 0)
-        return order;
-    return (x->n > y->n) - (x->n < y->n);
+static uint64_t hash_network(const struct network *network)
+{
+    return XXH3_64bits_withSeed(network->address.bytes, sizeof network->address.bytes,
+                                (uint64_t)network->address.bits << 8 | network->prefix);
+}
+
+static bool network_eq(const struct network *a, const struct network *b)
+{
+    return a->prefix == b->prefix && a->address.bits == b->address.bits &&
+           memcmp(a->address.bytes, b->address.bytes, sizeof a->address.bytes) == 0;
+}
+
+static void table_init(struct table *table, size_t n)
+{
+    size_t size = 16;
+
+    while (size < n * 2)
+        size *= 2;
+    table->slots = must(calloc(size, sizeof *table->slots));
+    table->mask = size - 1;
+}
+
+/* The slot that holds the text, or the empty one where it belongs. */
+static uint32_t *find_text(const struct list *list, struct span text)
+{
+    size_t at = hash_span(text) & list->by_text.mask;
+
+    while (list->by_text.slots[at] != 0 && !span_eq(list->texts[list->by_text.slots[at] - 1], text))
+        at = (at + 1) & list->by_text.mask;
+    return &list->by_text.slots[at];
+}
+
+static uint32_t *find_network(const struct list *list, const struct network *network)
+{
+    size_t at = hash_network(network) & list->by_network.mask;
+
+    while (list->by_network.slots[at] != 0 && !network_eq(&list->networks[list->by_network.slots[at] - 1], network))
+        at = (at + 1) & list->by_network.mask;
+    return &list->by_network.slots[at];
 }
 
 void list_finish(struct list *list)
 {
-    if (list->size > 0)
-        qsort(list->texts, list->size, sizeof *list->texts, compare_texts);
+    table_init(&list->by_text, list->size);
+    for (size_t i = 0; i < list->size; i++)
+        *find_text(list, list->texts[i]) = (uint32_t)i + 1;
 }
 
-static int compare_networks(const void *a, const void *b)
+static void note_length(struct list *list, const struct network *network)
 {
-    const struct network *x = a, *y = b;
-
-    if (x->address.bits != y->address.bits)
-        return x->address.bits < y->address.bits ? -1 : 1;
-    if (x->prefix != y->prefix)
-        return x->prefix > y->prefix ? -1 : 1;
-    return memcmp(x->address.bytes, y->address.bytes, sizeof x->address.bytes);
-}
-
-static void find_runs(struct list *list)
-{
-    /* Each of the 33 + 129 lengths at most once. */
-    list->runs = must(calloc(33 + 129, sizeof *list->runs));
-    for (size_t i = 0; i < list->networks_size; i++) {
-        const struct network *network = &list->networks[i];
-        struct run           *run = list->runs_size == 0 ? NULL : &list->runs[list->runs_size - 1];
-
-        if (run == NULL || run->bits != network->address.bits || run->prefix != network->prefix) {
-            run = &list->runs[list->runs_size++];
-            *run = (struct run){ network->address.bits, network->prefix, i, i };
-        }
-        run->end = i + 1;
-    }
+    for (size_t i = 0; i < list->lengths_n; i++)
+        if (list->lengths[i].bits == network->address.bits && list->lengths[i].prefix == network->prefix)
+            return;
+    list->lengths[list->lengths_n++] = (struct length){ network->address.bits, network->prefix };
 }
 
 bool list_compile_addresses(struct list *list, struct span *bad, char *remedy)
@@ -134,29 +175,30 @@ bool list_compile_addresses(struct list *list, struct span *bad, char *remedy)
         list->networks = NULL;
         return false;
     }
-    list->networks_size = list->size;
-    qsort(list->networks, list->networks_size, sizeof *list->networks, compare_networks);
-    find_runs(list);
+    table_init(&list->by_network, list->size);
+    for (size_t i = 0; i < list->size; i++) {
+        *find_network(list, &list->networks[i]) = (uint32_t)i + 1;
+        note_length(list, &list->networks[i]);
+    }
     return true;
 }
 
 bool list_holds_text(const struct list *list, struct span text)
 {
-    return list->size > 0 && bsearch(&text, list->texts, list->size, sizeof *list->texts, compare_texts) != NULL;
+    return *find_text(list, text) != 0;
 }
 
 bool list_holds_address(const struct list *list, const struct address *address)
 {
     assert(list->networks != NULL);
-    for (size_t i = 0; i < list->runs_size; i++) {
-        const struct run *run = &list->runs[i];
-        struct network    wanted;
+    for (size_t i = 0; i < list->lengths_n; i++) {
+        const struct length *length = &list->lengths[i];
+        struct network       wanted;
 
-        if (run->bits != address->bits)
+        if (length->bits != address->bits)
             continue;
-        wanted = (struct network){ address_masked(*address, run->prefix), run->prefix };
-        if (bsearch(&wanted, list->networks + run->first, run->end - run->first, sizeof wanted, compare_networks) !=
-            NULL)
+        wanted = (struct network){ address_masked(*address, length->prefix), length->prefix };
+        if (*find_network(list, &wanted) != 0)
             return true;
     }
     return false;

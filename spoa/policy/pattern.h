@@ -39,7 +39,7 @@ struct pattern {
 
 #define PATTERN_REMEDY_MAX 512
 
-/* Finds a list by name; NULL: there is none. */
+/* Finds a list by name, finished and not the caller's; NULL: there is none. */
 typedef struct list *pattern_list_fn(void *context, const char *name);
 
 /* Compiles `text` for an attribute. What it needs comes from `arena`, but for a regular expression, which the caller frees

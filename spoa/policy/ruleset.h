@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "limits/limits.h"
+#include "policy/index.h"
 #include "policy/pattern.h"
 #include "policy/problem.h"
 
@@ -42,6 +43,7 @@ struct ruleset {
     struct arena  arena;
     struct list **lists;
     size_t        lists_n;
+    struct index  index;
 
     atomic_size_t   users; /* threads that hold it: see publish.h */
     struct ruleset *next;  /* among the retired */
@@ -65,8 +67,11 @@ struct rule_value {
 /* The columns of one rule in the order of the table; the X-macro names them once for SQL, loader and compiler. */
 #define RULE_COLUMNS(X)                                                                                                \
     X(id)                                                                                                              \
-    X(name) X(priority) X(src) X(method) X(host) X(path) X(match) X(action) X(requests) X(period) X(per) X(algorithm)  \
-        X(burst) X(over) X(status) X(ban) X(shadow) X(policy) X(valid_from) X(valid_until)
+    X(name)                                                                                                            \
+    X(priority)                                                                                                        \
+    X(src)                                                                                                             \
+    X(method) X(host) X(path) X(match) X(action) X(requests) X(period) X(per) X(algorithm) X(burst) X(over) X(status)  \
+        X(ban) X(shadow) X(policy) X(valid_from) X(valid_until)
 
 struct rule_row {
 #define X(column) struct rule_value column;
@@ -81,11 +86,13 @@ struct rule_match {
 
 struct ruleset_builder;
 
-/* Each problem is told to `problem`. */
-struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *context);
+/* Where '@name' comes from: returns a finished list, which then belongs to the rule set, or NULL when there is none. Asked
+ * once for each name. */
+typedef struct list *list_source_fn(void *context, const char *name);
 
-/* All lists come before the first rule. */
-void ruleset_builder_add_list_entry(struct ruleset_builder *builder, const char *list, struct span entry);
+/* Each problem is told to `problem`. */
+struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *problem_context, list_source_fn *lists,
+                                            void *lists_context);
 
 /* Rules come ordered by (priority, id), the disabled ones left out; `match` holds the rule's pairs. Texts are copied. */
 void ruleset_builder_add(struct ruleset_builder *builder, const struct rule_row *row, const struct rule_match *match,

@@ -218,26 +218,71 @@ static bool finished(sqlite3 *db, const struct source *source, int code)
     return false;
 }
 
-static bool load_lists(sqlite3 *db, const struct source *source, struct ruleset_builder *builder)
+/* ---- lists ---- */
+
+struct list_reader {
+    sqlite3              *db;
+    const struct source  *source;
+    const struct ruleset *previous;
+    bool                  failed;
+};
+
+static sqlite3_stmt *prepare_for_list(struct list_reader *reader, const char *sql, const char *name)
 {
-    sqlite3_stmt *statement = prepare(db, source, "SELECT list, entry FROM lists ORDER BY list");
-    int           code;
-    bool          good;
+    sqlite3_stmt *statement = prepare(reader->db, reader->source, sql);
 
     if (statement == NULL)
-        return false;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        const char *list = (const char *)sqlite3_column_text(statement, 0);
-        const char *entry = (const char *)sqlite3_column_text(statement, 1);
-
-        if (list != NULL && entry != NULL)
-            ruleset_builder_add_list_entry(builder, list,
-                                           (struct span){ entry, (size_t)sqlite3_column_bytes(statement, 1) });
-    }
-    good = finished(db, source, code);
-    sqlite3_finalize(statement);
-    return good;
+        reader->failed = true;
+    else
+        sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    return statement;
 }
+
+static struct list *read_list(struct list_reader *reader, const char *name, int64_t stamp)
+{
+    sqlite3_stmt *statement = prepare_for_list(reader, "SELECT entry FROM lists WHERE list = ?", name);
+    struct list  *list;
+    int           code = SQLITE_DONE;
+
+    if (statement == NULL)
+        return NULL;
+    list = list_new(name, stamp);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *entry = (const char *)sqlite3_column_text(statement, 0);
+
+        if (entry != NULL)
+            list_add(list, (struct span){ entry, (size_t)sqlite3_column_bytes(statement, 0) });
+    }
+    reader->failed |= !finished(reader->db, reader->source, code);
+    sqlite3_finalize(statement);
+    list_finish(list);
+    return list;
+}
+
+/* A list_source_fn. */
+static struct list *find_list(void *context, const char *name)
+{
+    struct list_reader *reader = context;
+    sqlite3_stmt       *statement = prepare_for_list(reader, "SELECT stamp FROM list_stamps WHERE list = ?", name);
+    int64_t             stamp = 0;
+    bool                stamped;
+
+    if (statement == NULL)
+        return NULL;
+    stamped = sqlite3_step(statement) == SQLITE_ROW;
+    if (stamped)
+        stamp = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    for (size_t i = 0; stamped && reader->previous != NULL && i < reader->previous->lists_n; i++) {
+        struct list *list = reader->previous->lists[i];
+
+        if (list_stamp(list) == stamp && strcmp(list_name(list), name) == 0)
+            return list_hold(list);
+    }
+    return read_list(reader, name, stamp);
+}
+
+/* ---- rules ---- */
 
 static struct rule_value read_value(sqlite3_stmt *statement, int column)
 {
@@ -350,10 +395,12 @@ out:
     return good;
 }
 
-enum rules_load rules_db_load(const char *path, problem_fn *problem, void *context, struct ruleset **set)
+enum rules_load rules_db_load(const char *path, const struct ruleset *previous, problem_fn *problem, void *context,
+                              struct ruleset **set)
 {
     struct source           source = { path, problem, context };
     struct ruleset_builder *builder;
+    struct list_reader      reader;
     enum rules_load         result = RULES_REFUSED;
     sqlite3                *db = NULL;
     bool                    good;
@@ -371,10 +418,11 @@ enum rules_load rules_db_load(const char *path, problem_fn *problem, void *conte
     result = RULES_REFUSED;
     if (!is_sound(db, &source))
         goto out;
-    builder = ruleset_builder_new(problem, context);
-    good = load_lists(db, &source, builder) && load_rules(db, &source, builder);
+    reader = (struct list_reader){ .db = db, .source = &source, .previous = previous };
+    builder = ruleset_builder_new(problem, context, find_list, &reader);
+    good = load_rules(db, &source, builder);
     *set = ruleset_builder_finish(builder);
-    if (!good) {
+    if (!good || reader.failed) {
         ruleset_free(*set);
         *set = NULL;
     }

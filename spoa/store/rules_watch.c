@@ -8,8 +8,7 @@
 
 #include "base/log.h"
 
-/* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes. It is also
- * what bounds compilations. inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
+/* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes. inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
 #define LOOK_INTERVAL_MS 250
 
 /* A set with one mistake in each of 100,000 rules need not fill the log: `check` shows them all. */
@@ -47,7 +46,7 @@ static void load(struct rules_watch *watch)
     unsigned        told = 0;
     size_t          rules;
 
-    switch (rules_db_load(watch->path, rules_log_problem, &told, &set)) {
+    switch (rules_db_load(watch->path, watch->slot->current, rules_log_problem, &told, &set)) {
     case RULES_LOADED:
         rules = set->n;
         ruleset_publish(watch->slot, set);
