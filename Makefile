@@ -92,7 +92,7 @@ $(B)/tests/protocol/%: $(B)/tests/protocol/%.o $(B)/libtests.a $(B)/libspoa.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # The fuzz targets' corpora, replayed; `make fuzz` extends them.
-$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libspoa.a
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libtests.a $(B)/libspoa.a
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -132,7 +132,7 @@ FUZZ_FLAGS   := -std=c11 -D_GNU_SOURCE -Ispoa -Itests -DSPOA_VERSION='"fuzz"' -O
 fuzz: deps-dev $(B)/gen/rules_sql.c
 	@mkdir -p build/fuzz
 	set -e; for fuzzer in $(FUZZERS); do \
-	    $(CLANG) $(FUZZ_FLAGS) -o build/fuzz/$$fuzzer tests/fuzz/$$fuzzer.c $(LIB_SRC) $(B)/gen/rules_sql.c $(LIBS); \
+	    $(CLANG) $(FUZZ_FLAGS) -o build/fuzz/$$fuzzer tests/fuzz/$$fuzzer.c $(TLIB_SRC) $(LIB_SRC) $(B)/gen/rules_sql.c $(LIBS); \
 	    mkdir -p build/fuzz/corpus/$$fuzzer; \
 	    build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/ \
 	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer; done

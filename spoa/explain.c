@@ -7,48 +7,6 @@
 #include "policy/decide.h"
 #include "store/rules_db.h"
 
-/* ---- check ---- */
-
-struct tally {
-    unsigned errors, warnings;
-};
-
-static void print_problem(void *context, const struct problem *problem)
-{
-    struct tally *tally = context;
-    char          text[PROBLEM_TEXT_MAX];
-
-    if (problem->warning)
-        tally->warnings++;
-    else
-        tally->errors++;
-    printf("%s%s\n", problem->warning ? "warning: " : "", problem_format(problem, text));
-}
-
-static enum rules_load load(const char *path, problem_fn *problem, void *context, struct ruleset **set)
-{
-    enum rules_load result = rules_db_load(path, NULL, problem, context, set);
-
-    if (result == RULES_BUSY)
-        problem(context,
-                &(struct problem){ .column = path, .remedy = "locked by a writer: try again when it is done" });
-    return result;
-}
-
-int check_rules(const char *path)
-{
-    struct tally    tally = { 0, 0 };
-    struct ruleset *set;
-
-    if (load(path, print_problem, &tally, &set) != RULES_LOADED)
-        return 1;
-    printf("%s: %zu rules, no errors\n", path, set->n);
-    ruleset_free(set);
-    return 0;
-}
-
-/* ---- explain ---- */
-
 static void log_problem(void *context, const struct problem *problem)
 {
     char text[PROBLEM_TEXT_MAX];
@@ -235,9 +193,13 @@ int explain_request(const char *path, char *const attributes[], size_t n, unsign
     struct limits     *limits = limits_new(1, 0);
     size_t             bytes = 0, size;
     char              *scratch;
+    enum rules_load    result;
     int                code = 2;
 
-    if (load(path, log_problem, NULL, &set) != RULES_LOADED) {
+    result = rules_db_load(path, NULL, log_problem, NULL, &set);
+    if (result == RULES_BUSY)
+        fprintf(stderr, "spoa-rules: %s: locked by a writer: try again when it is done\n", path);
+    if (result != RULES_LOADED) {
         limits_free(limits);
         return 2;
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "check.h"
 #include "explain.h"
 #include "policy/publish.h"
 #include "server/server.h"
@@ -27,7 +28,8 @@ static const char usage[] =
     "spoa-rules " SPOA_VERSION ": decides HAProxy's requests by rules kept in SQLite\n"
     "\n"
     "  spoa-rules serve [options]            the daemon, in the foreground\n"
-    "  spoa-rules check FILE                 validates a rules database; 1 if it has errors\n"
+    "  spoa-rules check [--spoe FILE] FILE   validates a rules database; 1 if it has errors. --spoe: HAProxy's SPOE\n"
+    "                                        file, which says what attributes there are\n"
     "  spoa-rules explain --rules FILE [--ipv6-prefix N] name=value ...\n"
     "                                        what the rules do with a request: src=192.0.2.1 path=/items/1 ...\n"
     "\n"
@@ -85,6 +87,7 @@ enum {
     OPTION_COUNTERS,
     OPTION_PREFIX,
     OPTION_LOG_LEVEL,
+    OPTION_SPOE,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -303,7 +306,7 @@ static int serve(int argc, char **argv)
     rules = first_rules(rules_path, &stamp);
     if (rules == NULL)
         return EXIT_USAGE;
-    log_write(LOG_INFO, "%s: %zu rules in force", rules_path, rules->n);
+    rules_log_set(rules_path, rules->n, rules->index.residue_n);
     ruleset_slot_init(&slot, rules);
     allow_descriptors(options.max_connections + 64);
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed || (limits = limits_new(options.max_counters, seed)) == NULL) {
@@ -320,9 +323,19 @@ static int serve(int argc, char **argv)
 
 static int check(int argc, char **argv)
 {
-    if (argc != 2)
-        return fail("write: spoa-rules check FILE");
-    return check_rules(argv[1]);
+    static const struct option check_options[] = { { "spoe", required_argument, NULL, OPTION_SPOE },
+                                                   { NULL, 0, NULL, 0 } };
+    const char                *spoe = NULL;
+    int                        option;
+
+    while ((option = getopt_long(argc, argv, "", check_options, NULL)) != -1) {
+        if (option != OPTION_SPOE)
+            return EXIT_USAGE;
+        spoe = optarg;
+    }
+    if (argc - optind != 1)
+        return fail("write: spoa-rules check [--spoe FILE] FILE");
+    return check_rules(argv[optind], spoe);
 }
 
 static int explain(int argc, char **argv)

@@ -109,7 +109,7 @@ static int64_t integer(struct draft *d, const char *column, struct rule_value v,
     return from;
 }
 
-/* The position of the text in `words`, or `absent` for NULL. */
+/* The position of the text in `words`, or `absent` for NULL; -1: refused. */
 static int word(struct draft *d, const char *column, struct rule_value v, const char *const words[], int absent,
                 const char *remedy)
 {
@@ -119,7 +119,7 @@ static int word(struct draft *d, const char *column, struct rule_value v, const 
         if (v.type == VALUE_TEXT && strcmp(v.text, words[i]) == 0)
             return i;
     refuse(d, column, v.text, remedy);
-    return 0;
+    return -1;
 }
 
 static int64_t instant(struct draft *d, const char *column, struct rule_value v, int64_t absent)
@@ -314,6 +314,22 @@ static void set_status(struct draft *d)
         refuse(d, "status", v.text, "write one of 400 401 403 404 410 413 421 422 425 429 500 503");
 }
 
+static void set_action(struct draft *d)
+{
+    static const char *const actions[] = { "allow", "deny", "limit", NULL };
+    int action = word(d, "action", d->row->action, actions, RULE_LIMIT, "write 'allow', 'deny' or 'limit'");
+
+    /* What the other columns may hold depends on it. */
+    if (action < 0)
+        return;
+    d->rule.action = (enum rule_action)action;
+    if (d->rule.action == RULE_LIMIT)
+        set_limit(d);
+    else
+        refuse_limit_columns(d);
+    set_status(d);
+}
+
 static int compare_policies(const void *a, const void *b)
 {
     return strcmp(((const struct policy *)a)->name, ((const struct policy *)b)->name);
@@ -375,9 +391,8 @@ static void keep(struct ruleset_builder *b, struct draft *d)
 void ruleset_builder_add(struct ruleset_builder *b, const struct rule_row *row, const struct rule_match *match,
                          size_t match_n)
 {
-    static const char *const actions[] = { "allow", "deny", "limit", NULL };
-    struct draft             d = { .builder = b, .row = row, .good = true };
-    struct rule             *rule = &d.rule;
+    struct draft d = { .builder = b, .row = row, .good = true };
+    struct rule *rule = &d.rule;
 
     rule->id = row->id.integer;
     if (row->id.type != VALUE_INTEGER || rule->id < 1) {
@@ -393,13 +408,7 @@ void ruleset_builder_add(struct ruleset_builder *b, const struct rule_row *row, 
     add_column_pattern(&d, "path", ATTRIBUTE_PATH, row->path);
     for (size_t i = 0; i < match_n; i++)
         add_match(&d, &match[i]);
-    rule->action =
-        (enum rule_action)word(&d, "action", row->action, actions, RULE_LIMIT, "write 'allow', 'deny' or 'limit'");
-    if (rule->action == RULE_LIMIT)
-        set_limit(&d);
-    else
-        refuse_limit_columns(&d);
-    set_status(&d);
+    set_action(&d);
     rule->shadow = integer(&d, "shadow", row->shadow, 0, 1, 0, "write 0 or 1") == 1;
     set_policy(&d, row->policy);
     rule->from_us = instant(&d, "valid_from", row->valid_from, INT64_MIN);

@@ -52,6 +52,19 @@ static bool is_taken(const struct walk *walk, int policy)
     return false;
 }
 
+/* Makes room for a live rule by forgetting the last shadow rule. False: there is none. */
+static bool drop_shadow(struct decision *decision)
+{
+    for (size_t i = decision->applied_n; i-- > 0;) {
+        if (!decision->applied[i]->shadow)
+            continue;
+        memmove(&decision->applied[i], &decision->applied[i + 1], (decision->applied_n - i - 1) * sizeof decision->applied[0]);
+        decision->applied_n--;
+        return true;
+    }
+    return false;
+}
+
 static enum step take_rule(struct walk *walk, const struct rule *rule)
 {
     struct decision *decision = walk->decision;
@@ -71,8 +84,8 @@ static enum step take_rule(struct walk *walk, const struct rule *rule)
     if (rule->policy >= 0 && is_taken(walk, rule->policy))
         return STEP_POLICY_TAKEN;
 
-    if (decision->applied_n == LIMITS_PER_REQUEST_MAX) {
-        /* Nothing is lost with a shadow rule; without a live one nobody may pass. */
+    if (decision->applied_n == LIMITS_PER_REQUEST_MAX && (rule->shadow || !drop_shadow(decision))) {
+        /* Little is lost with a shadow rule; without a live one nobody may pass. */
         decision->overflow = !rule->shadow;
         return STEP_BEHIND_END;
     }

@@ -302,25 +302,33 @@ static bool hash_of(const struct probe *probe, const struct request *request, ui
     return true;
 }
 
+/* Large tables do not fit the caches: so many look-ups are under way at a time. */
+#define BATCH 16
+
 bool index_find(const struct index *index, const struct request *request, struct index_cursor *cursor)
 {
-    uint64_t hash;
+    uint64_t hashes[BATCH];
 
     cursor->n = 0;
     if (index->residue_n > 0)
         cursor->runs[cursor->n++] = (struct index_run){ index->ranks, index->ranks + index->residue_n };
-    for (size_t i = 0; i < index->probes_n; i++) {
-        const struct bucket *bucket;
+    for (size_t i = 0; i < index->probes_n;) {
+        size_t n = 0;
 
-        if (!hash_of(&index->probes[i], request, &hash))
-            continue;
-        bucket = find_bucket(index->buckets, index->mask, hash);
-        if (bucket->n == 0)
-            continue;
-        if (cursor->n == INDEX_RUNS_MAX)
-            return false;
-        cursor->runs[cursor->n++] =
-            (struct index_run){ index->ranks + bucket->first, index->ranks + bucket->first + bucket->n };
+        for (; i < index->probes_n && n < BATCH; i++) {
+            if (hash_of(&index->probes[i], request, &hashes[n]))
+                __builtin_prefetch(&index->buckets[hashes[n++] & index->mask]);
+        }
+        for (size_t k = 0; k < n; k++) {
+            const struct bucket *bucket = find_bucket(index->buckets, index->mask, hashes[k]);
+
+            if (bucket->n == 0)
+                continue;
+            if (cursor->n == INDEX_RUNS_MAX)
+                return false;
+            cursor->runs[cursor->n++] = (struct index_run){ index->ranks + bucket->first,
+                                                            index->ranks + bucket->first + bucket->n };
+        }
     }
     return true;
 }

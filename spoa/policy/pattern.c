@@ -31,7 +31,8 @@ static bool refuse_form(struct compiler *c, const char *before, struct span form
  * room for the normal form. */
 static bool compare_normal_form(struct compiler *c, struct span text, char *buffer)
 {
-    const char *before = c->pattern->negated ? "!" : "";
+    /* The '!' is the pattern's, and not of a list's entries. */
+    const char *before = c->pattern->negated && c->pattern->kind != PATTERN_LIST ? "!" : "";
     struct span form;
     bool        ambiguous;
 

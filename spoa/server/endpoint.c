@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -101,6 +102,14 @@ static bool split(char *text, char **host, char **port)
     return strchr(text, ':') == NULL;
 }
 
+/* 1 to 65535: getaddrinfo() also takes blanks, a sign, and what is left of a larger number in 16 bits. */
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits <= 5 && text[digits] == '\0' && atoi(text) > 0 && atoi(text) <= 65535;
+}
+
 static bool listen_tcp(const struct failure *f, int *fd)
 {
     struct addrinfo  hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
@@ -111,7 +120,7 @@ static bool listen_tcp(const struct failure *f, int *fd)
     if (strlen(f->address) >= sizeof copy)
         return fail(f, "too long");
     strcpy(copy, f->address);
-    if (!split(copy, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
+    if (!split(copy, &host, &port) || !is_port(port) || getaddrinfo(host, port, &hints, &found) != 0)
         return fail(f, "write an address and port such as 127.0.0.1:9010 or [::1]:9010, or unix:/path");
     listening = bind_and_listen(f, found->ai_family, found->ai_addr, found->ai_addrlen, fd);
     freeaddrinfo(found);
@@ -129,6 +138,11 @@ bool endpoint_listen(const char *address, int *fd, char *error, size_t error_siz
 
 void endpoint_forget(const char *address)
 {
-    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-        unlink(address + strlen(UNIX_PREFIX));
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
+        return;
+    strcpy(sa.sun_path, address + strlen(UNIX_PREFIX)); /* it has been listened on: it fits */
+    if (is_abandoned(&sa))
+        unlink(sa.sun_path);
 }

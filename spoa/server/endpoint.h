@@ -11,7 +11,7 @@
  * local user, as a loopback port is: the permissions of its directory say who may connect. */
 bool endpoint_listen(const char *address, int *fd, char *error, size_t error_size);
 
-/* Removes the socket file, if there is one; the caller closes the descriptor. */
+/* After the descriptor was closed: removes the socket file, if there is one and no successor listens on it by now. */
 void endpoint_forget(const char *address);
 
 #endif

@@ -7,12 +7,19 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/moment.h"
 
 /* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes. inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
 #define LOOK_INTERVAL_MS 250
 
+/* A script that commits row by row need not make the agent compile as fast as it can. */
+#define LOAD_INTERVAL_US 500000
+
 /* A set with one mistake in each of 100,000 rules need not fill the log: `check` shows them all. */
 #define PROBLEMS_LOGGED 10
+
+/* Comparing with this many rules costs a request some microseconds. */
+#define RESIDUE_QUIET 200
 
 /* A writer may hold its lock for as long as an operator's transaction takes; longer than this is worth a line. */
 #define BUSY_LOOKS_LOGGED 8
@@ -24,6 +31,7 @@ struct rules_watch {
     struct rules_stamp   seen;
     bool                 pending; /* what was seen has not been read yet */
     unsigned             busy_looks;
+    int64_t              loaded_us; /* monotonic: when the last load began */
     bool                 missing;
     struct ruleset_slot *slot;
     void (*published)(void *context);
@@ -40,18 +48,29 @@ void rules_log_problem(void *context, const struct problem *problem)
     log_write(problem->warning ? LOG_WARNING : LOG_ERROR, "%s", problem_format(problem, text));
 }
 
+void rules_log_set(const char *path, size_t rules, size_t residue)
+{
+    log_write(LOG_INFO, "%s: %zu rules in force", path, rules);
+    if (residue > RESIDUE_QUIET)
+        log_write(LOG_WARNING,
+                  "%s: each request is compared with %zu rules that no index can find: see `spoa-rules check`", path,
+                  residue);
+}
+
 static void load(struct rules_watch *watch)
 {
     struct ruleset *set;
     unsigned        told = 0;
-    size_t          rules;
+    size_t          rules, residue;
 
+    watch->loaded_us = moment_now().mono_us;
     switch (rules_db_load(watch->path, watch->slot->current, rules_log_problem, &told, &set)) {
     case RULES_LOADED:
         rules = set->n;
+        residue = set->index.residue_n;
         ruleset_publish(watch->slot, set);
         watch->published(watch->context);
-        log_write(LOG_INFO, "%s: %zu rules in force", watch->path, rules);
+        rules_log_set(watch->path, rules, residue);
         break;
     case RULES_REFUSED:
         if (told > PROBLEMS_LOGGED)
@@ -84,7 +103,7 @@ static void look(struct rules_watch *watch)
         watch->seen = stamp;
         watch->pending = true;
     }
-    if (watch->pending)
+    if (watch->pending && moment_now().mono_us - watch->loaded_us >= LOAD_INTERVAL_US)
         load(watch);
     ruleset_collect(watch->slot);
 }

@@ -20,4 +20,7 @@ void rules_watch_stop(struct rules_watch *watch);
 /* Tells a problem to the log: a problem_fn. */
 void rules_log_problem(void *context, const struct problem *problem);
 
+/* Tells the log what is in force; warns when the index finds too few of the rules. */
+void rules_log_set(const char *path, size_t rules, size_t residue);
+
 #endif

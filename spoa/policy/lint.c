@@ -1,0 +1,341 @@
+#include "policy/lint.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <xxhash.h>
+
+#include "policy/glob.h"
+#include "policy/index.h"
+
+struct lint {
+    const struct ruleset *set;
+    problem_fn           *problem;
+    void                 *context;
+};
+
+__attribute__((format(printf, 4, 5))) static void warn(const struct lint *lint, const struct rule *rule,
+                                                       const char *column, const char *format, ...)
+{
+    char    text[PROBLEM_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    lint->problem(lint->context,
+                  &(struct problem){ .warning = true, .rule = rule->id, .column = column, .remedy = text });
+}
+
+/* ---- does one rule always come before another? ---- */
+
+/* The part of a GLOB before its wild cards; `*only` when one '*' is all that follows. */
+static struct span literal_prefix(struct span glob, bool *only)
+{
+    size_t n = 0;
+
+    while (n < glob.n && !glob_is_pattern((struct span){ glob.p + n, 1 }))
+        n++;
+    *only = n + 1 == glob.n && glob.p[n] == '*';
+    return (struct span){ glob.p, n };
+}
+
+static bool same_pattern(const struct pattern *a, const struct pattern *b)
+{
+    if (a->kind != b->kind || a->negated != b->negated)
+        return false;
+    switch (a->kind) {
+    case PATTERN_PRESENT:
+        return true;
+    case PATTERN_EXACT:
+    case PATTERN_GLOB:
+        return span_eq(a->text, b->text);
+    case PATTERN_NETWORK:
+        return memcmp(&a->network, &b->network, sizeof a->network) == 0;
+    case PATTERN_LIST:
+        return a->list == b->list;
+    case PATTERN_REGEX: /* its text is not kept */
+        return false;
+    case PATTERN_ONE_OF:
+        if (a->one_of.n != b->one_of.n)
+            return false;
+        for (size_t i = 0; i < a->one_of.n; i++)
+            if (!same_pattern(&a->one_of.first[i], &b->one_of.first[i]))
+                return false;
+        return true;
+    }
+    return false;
+}
+
+/* Whether whatever `b` matches, `a` matches too; false where that is not plain to see. */
+static bool covers(const struct pattern *a, const struct pattern *b)
+{
+    struct span prefix;
+    bool        only;
+
+    if (same_pattern(a, b))
+        return true;
+    if (b->negated)
+        return false;
+    if (b->kind == PATTERN_EXACT)
+        return pattern_match_text(a, b->text) == MATCH_YES;
+    if (a->negated)
+        return false;
+    if (a->kind == PATTERN_PRESENT)
+        return true;
+    if (a->kind == PATTERN_NETWORK && b->kind == PATTERN_NETWORK)
+        return a->network.prefix <= b->network.prefix && network_holds(&a->network, &b->network.address);
+    if (a->kind == PATTERN_GLOB && b->kind == PATTERN_GLOB) {
+        prefix = literal_prefix(a->text, &only);
+        return only && b->text.n >= prefix.n && memcmp(b->text.p, prefix.p, prefix.n) == 0;
+    }
+    return false;
+}
+
+static bool rule_covers(const struct rule *a, const struct rule *b)
+{
+    for (size_t i = 0; i < a->patterns_n; i++) {
+        bool covered = false;
+
+        for (size_t k = 0; k < b->patterns_n && !covered; k++)
+            covered = a->patterns[i].attribute == b->patterns[k].attribute && covers(&a->patterns[i], &b->patterns[k]);
+        if (!covered)
+            return false;
+    }
+    return a->from_us <= b->from_us && a->until_us >= b->until_us;
+}
+
+/* Whether a request that has all that `b` counts by has all that `a` counts by. */
+static bool per_covers(const struct rule *a, const struct rule *b)
+{
+    for (size_t i = 0; i < a->per_n; i++)
+        if (memchr(b->per, a->per[i], b->per_n) == NULL)
+            return false;
+    return true;
+}
+
+/* A request that the index takes to all rules that may cover `rule`: with the values that its patterns fix. */
+static void typical_request(const struct rule *rule, struct request *request)
+{
+    bool only;
+
+    request_init(request, NULL, 0);
+    for (size_t i = 0; i < rule->patterns_n; i++) {
+        const struct pattern *pattern = &rule->patterns[i];
+
+        if (pattern->negated)
+            continue;
+        if (pattern->kind == PATTERN_EXACT)
+            request->value[pattern->attribute] = pattern->text;
+        else if (pattern->kind == PATTERN_GLOB)
+            request->value[pattern->attribute] = literal_prefix(pattern->text, &only);
+        else if (pattern->kind == PATTERN_NETWORK) {
+            request->src = pattern->network.address;
+            request->value[ATTRIBUTE_SRC] = SPAN_LITERAL("");
+        }
+    }
+}
+
+static bool hides(const struct rule *earlier, const struct rule *rule)
+{
+    if (earlier->shadow)
+        return false;
+    if (earlier->action == RULE_LIMIT &&
+        (rule->shadow || earlier->policy < 0 || earlier->policy != rule->policy || !per_covers(earlier, rule)))
+        return false;
+    return rule_covers(earlier, rule);
+}
+
+static void lint_reach(const struct lint *lint, uint32_t rank)
+{
+    const struct rule  *rule = &lint->set->rules[rank];
+    struct index_cursor cursor;
+    struct request      request;
+    uint32_t            at;
+
+    typical_request(rule, &request);
+    if (!index_find(&lint->set->index, &request, &cursor))
+        return;
+    while (index_next(&cursor, &at) && at < rank) {
+        const struct rule *earlier = &lint->set->rules[at];
+
+        if (!hides(earlier, rule))
+            continue;
+        if (earlier->action == RULE_LIMIT)
+            warn(lint, rule, "policy",
+                 "never applies: rule %" PRId64 " of the same policy comes first and matches all that it matches",
+                 earlier->id);
+        else
+            warn(lint, rule, NULL, "never reached: rule %" PRId64 " comes first and %s all that it matches",
+                 earlier->id, earlier->action == RULE_ALLOW ? "allows" : "denies");
+        return;
+    }
+}
+
+/* ---- duplicates ---- */
+
+struct fingerprint {
+    uint64_t hash;
+    uint32_t rank;
+};
+
+static bool same_rule(const struct rule *a, const struct rule *b)
+{
+    if (a->action != b->action || a->shadow != b->shadow || a->slow != b->slow || a->policy != b->policy ||
+        a->status != b->status || a->patterns_n != b->patterns_n || a->per_n != b->per_n ||
+        memcmp(a->per, b->per, a->per_n) != 0 || memcmp(&a->limit, &b->limit, sizeof a->limit) != 0 ||
+        a->from_us != b->from_us || a->until_us != b->until_us)
+        return false;
+    for (size_t i = 0; i < a->patterns_n; i++)
+        if (a->patterns[i].attribute != b->patterns[i].attribute || !same_pattern(&a->patterns[i], &b->patterns[i]))
+            return false;
+    return true;
+}
+
+static uint64_t hash_rule(const struct rule *rule)
+{
+    uint64_t hash = XXH3_64bits_withSeed(&rule->limit, sizeof rule->limit, rule->action);
+
+    for (size_t i = 0; i < rule->patterns_n; i++) {
+        const struct pattern *pattern = &rule->patterns[i];
+
+        if (pattern->kind == PATTERN_EXACT || pattern->kind == PATTERN_GLOB)
+            hash = XXH3_64bits_withSeed(pattern->text.p, pattern->text.n, hash);
+        else if (pattern->kind == PATTERN_NETWORK)
+            hash = XXH3_64bits_withSeed(&pattern->network, sizeof pattern->network, hash);
+    }
+    return hash;
+}
+
+static int compare_fingerprints(const void *a, const void *b)
+{
+    const struct fingerprint *x = a, *y = b;
+
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+static void lint_duplicates(const struct lint *lint)
+{
+    size_t              n = lint->set->n;
+    struct fingerprint *prints = calloc(n + 1, sizeof *prints);
+
+    if (prints == NULL)
+        abort(); /* as arena_alloc() */
+    for (uint32_t i = 0; i < n; i++)
+        prints[i] = (struct fingerprint){ hash_rule(&lint->set->rules[i]), i };
+    qsort(prints, n, sizeof *prints, compare_fingerprints);
+    for (size_t i = 1; i < n; i++) {
+        const struct rule *earlier = &lint->set->rules[prints[i - 1].rank], *rule = &lint->set->rules[prints[i].rank];
+
+        if (prints[i].hash == prints[i - 1].hash && same_rule(earlier, rule))
+            warn(lint, rule, NULL, "says the same as rule %" PRId64, earlier->id);
+    }
+    free(prints);
+}
+
+/* ---- attributes ---- */
+
+static void lint_attributes(const struct lint *lint, const struct rule *rule, const struct span *sent, size_t sent_n)
+{
+    uint8_t used[ATTRIBUTES_MAX + RULE_PER_MAX];
+    size_t  n = 0;
+
+    for (size_t i = 0; i < rule->patterns_n; i++)
+        used[n++] = rule->patterns[i].attribute;
+    for (size_t i = 0; i < rule->per_n; i++)
+        used[n++] = rule->per[i];
+    for (size_t i = 0; i < n; i++) {
+        struct span name = lint->set->attributes[used[i]];
+        bool        known = false;
+
+        for (size_t k = 0; k < sent_n && !known; k++)
+            known = span_eq(sent[k], name);
+        if (!known)
+            warn(lint, rule, i < rule->patterns_n ? "match" : "per", "HAProxy does not send the attribute '%.*s'",
+                 (int)name.n, name.p);
+    }
+}
+
+/* Each request has these, as HAProxy sends it; others depend on what a client says. */
+static bool can_be_left_out(unsigned attribute)
+{
+    return attribute != ATTRIBUTE_SRC && attribute != ATTRIBUTE_METHOD && attribute != ATTRIBUTE_PATH;
+}
+
+/* Whether `other` limits or denies those whom `rule` does not count since they lack `attribute`. */
+static bool catches(const struct rule *other, const struct rule *rule, unsigned attribute)
+{
+    if (other == rule || other->shadow || other->action == RULE_ALLOW ||
+        memchr(other->per, (int)attribute, other->per_n) != NULL)
+        return false;
+    for (size_t i = 0; i < other->patterns_n; i++) {
+        const struct pattern *pattern = &other->patterns[i];
+        bool                  covered = false;
+
+        if (pattern->attribute == attribute) {
+            /* It has to match an absent value. */
+            if (!pattern->negated)
+                return false;
+            continue;
+        }
+        for (size_t k = 0; k < rule->patterns_n && !covered; k++)
+            covered = rule->patterns[k].attribute == pattern->attribute && covers(pattern, &rule->patterns[k]);
+        if (!covered)
+            return false;
+    }
+    return true;
+}
+
+static bool requires(const struct rule *rule, unsigned attribute)
+{
+    for (size_t i = 0; i < rule->patterns_n; i++)
+        if (rule->patterns[i].attribute == attribute && !rule->patterns[i].negated)
+            return true;
+    return false;
+}
+
+/* Rules that catch everybody are few and found among the first of those looked at; a set where none does would make this
+ * quadratic, hence the bound: what is not seen within it is not warned about. */
+#define LOOKED_AT_MAX 1000
+
+static void lint_unlimited(const struct lint *lint, const struct rule *rule)
+{
+    size_t n = lint->set->n < LOOKED_AT_MAX ? lint->set->n : LOOKED_AT_MAX;
+
+    if (rule->shadow || rule->action != RULE_LIMIT || n < lint->set->n)
+        return;
+    for (size_t i = 0; i < rule->per_n; i++) {
+        unsigned    attribute = rule->per[i];
+        struct span name = lint->set->attributes[attribute];
+        bool        caught = !can_be_left_out(attribute) || requires(rule, attribute);
+
+        for (size_t k = 0; k < n && !caught; k++)
+            caught = catches(&lint->set->rules[k], rule, attribute);
+        if (!caught)
+            warn(lint, rule, "per",
+                 "who sends no '%.*s' is not limited by it, nor by another rule: add a limit without it", (int)name.n,
+                 name.p);
+    }
+}
+
+void ruleset_lint(const struct ruleset *set, const struct span *sent, size_t sent_n, int64_t unix_us,
+                  problem_fn *problem, void *context)
+{
+    struct lint lint = { set, problem, context };
+
+    for (uint32_t i = 0; i < set->n; i++) {
+        const struct rule *rule = &set->rules[i];
+
+        if (rule->until_us <= unix_us)
+            warn(&lint, rule, "valid_until", "is over: the rule never applies again");
+        lint_reach(&lint, i);
+        if (sent != NULL)
+            lint_attributes(&lint, rule, sent, sent_n);
+        lint_unlimited(&lint, rule);
+    }
+    lint_duplicates(&lint);
+}
