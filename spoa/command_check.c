@@ -1,4 +1,4 @@
-#include "check.h"
+#include "command_check.h"
 
 #include <errno.h>
 #include <stdio.h>

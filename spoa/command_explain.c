@@ -1,4 +1,4 @@
-#include "explain.h"
+#include "command_explain.h"
 
 #include <inttypes.h>
 #include <stdio.h>

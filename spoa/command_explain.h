@@ -1,6 +1,6 @@
 /* `spoa-rules explain`: what the rules do with one request. */
-#ifndef EXPLAIN_H
-#define EXPLAIN_H
+#ifndef COMMAND_EXPLAIN_H
+#define COMMAND_EXPLAIN_H
 
 #include <stddef.h>
 

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "check.h"
-#include "explain.h"
+#include "command_check.h"
+#include "command_explain.h"
 #include "policy/publish.h"
 #include "server/server.h"
 #include "store/rules_watch.h"

@@ -58,7 +58,8 @@ static bool drop_shadow(struct decision *decision)
     for (size_t i = decision->applied_n; i-- > 0;) {
         if (!decision->applied[i]->shadow)
             continue;
-        memmove(&decision->applied[i], &decision->applied[i + 1], (decision->applied_n - i - 1) * sizeof decision->applied[0]);
+        memmove(&decision->applied[i], &decision->applied[i + 1],
+                (decision->applied_n - i - 1) * sizeof decision->applied[0]);
         decision->applied_n--;
         return true;
     }

@@ -326,8 +326,8 @@ bool index_find(const struct index *index, const struct request *request, struct
                 continue;
             if (cursor->n == INDEX_RUNS_MAX)
                 return false;
-            cursor->runs[cursor->n++] = (struct index_run){ index->ranks + bucket->first,
-                                                            index->ranks + bucket->first + bucket->n };
+            cursor->runs[cursor->n++] =
+                (struct index_run){ index->ranks + bucket->first, index->ranks + bucket->first + bucket->n };
         }
     }
     return true;

@@ -31,8 +31,9 @@ static bool refuse_form(struct compiler *c, const char *before, struct span form
  * room for the normal form. */
 static bool compare_normal_form(struct compiler *c, struct span text, char *buffer)
 {
-    /* The '!' is the pattern's, and not of a list's entries. */
-    const char *before = c->pattern->negated && c->pattern->kind != PATTERN_LIST ? "!" : "";
+    /* An entry of a list is taken literally, and the '!' is not its own. */
+    bool        entry = c->pattern->kind == PATTERN_LIST;
+    const char *before = c->pattern->negated && !entry ? "!" : "";
     struct span form;
     bool        ambiguous;
 
@@ -42,6 +43,8 @@ static bool compare_normal_form(struct compiler *c, struct span text, char *buff
             return refuse(c, "write a host name");
         return span_eq(form, text) || refuse_form(c, before, form);
     }
+    if (entry && text.p[0] != '/')
+        return refuse(c, "a path begins with '/'");
     if (text.n == 1 && glob_is_pattern(text))
         return true;
     if (text.p[0] != '/' && !glob_is_pattern((struct span){ text.p, 1 }))
