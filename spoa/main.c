@@ -1,5 +1,6 @@
 /* spoa-rules: commands, options, signals, and the order in which things start and stop. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -47,7 +48,7 @@ static const char usage[] =
 struct options {
     const char   *listen[LISTEN_MAX];
     size_t        listen_n;
-    const char   *data, *rules;
+    const char   *data, *rules, *spoe;
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
 };
 
@@ -106,6 +107,13 @@ static const struct option serve_options[] = {
     { NULL, 0, NULL, 0 },
 };
 
+static bool has_value(const char *option, const char *value)
+{
+    if (*value == '\0')
+        fail("--%s '': write a path", option);
+    return *value != '\0';
+}
+
 static bool add_listen(struct options *options, const char *address)
 {
     if (options->listen_n == LISTEN_MAX) {
@@ -125,10 +133,10 @@ static bool set_option(struct options *options, int option, const char *value)
         return add_listen(options, value);
     case OPTION_RULES:
         options->rules = value;
-        return true;
+        return has_value("rules", value);
     case OPTION_DATA:
         options->data = value;
-        return true;
+        return has_value("data", value);
     case OPTION_THREADS:
         return parse_number("threads", value, 1, 256, &options->threads);
     case OPTION_CONNECTIONS:
@@ -144,14 +152,21 @@ static bool set_option(struct options *options, int option, const char *value)
         }
         log_set_level(level);
         return true;
+    case OPTION_SPOE:
+        options->spoe = value;
+        return true;
     case OPTION_HELP:
         fputs(usage, stdout);
         exit(0);
     case OPTION_VERSION:
         puts("spoa-rules " SPOA_VERSION);
         exit(0);
+    case ':':
+        fail("'%s': write a value behind it; see spoa-rules --help", value);
+        return false;
     default:
-        return false; /* getopt_long() has said which */
+        fail("'%s': not an option; see spoa-rules --help", value);
+        return false;
     }
 }
 
@@ -168,8 +183,8 @@ static bool parse_options(struct options *options, int argc, char **argv)
         .max_counters = 1000000,
         .ipv6_prefix = 64,
     };
-    while ((option = getopt_long(argc, argv, "", serve_options, NULL)) != -1)
-        if (!set_option(options, option, optarg))
+    while ((option = getopt_long(argc, argv, ":", serve_options, NULL)) != -1)
+        if (!set_option(options, option, optarg != NULL ? optarg : argv[optind - 1]))
             return false;
     if (optind < argc) {
         fail("'%s': not an option; see spoa-rules --help", argv[optind]);
@@ -182,12 +197,17 @@ static bool parse_options(struct options *options, int argc, char **argv)
 
 /* ---- serve ---- */
 
+/* `context` points to the database's path, which a problem of the file itself names already. */
 static void print_problem(void *context, const struct problem *problem)
 {
-    char text[PROBLEM_TEXT_MAX];
+    const char *path = *(const char **)context;
+    char        text[PROBLEM_TEXT_MAX];
 
-    (void)context;
-    fail("%s", problem_format(problem, text));
+    problem_format(problem, text);
+    if (problem->rule != 0)
+        fail("%s: %s", path, text);
+    else
+        fail("%s", text);
 }
 
 /* At start there are no rules to fall back to: a database that cannot be used ends the attempt. */
@@ -196,11 +216,11 @@ static struct ruleset *first_rules(const char *path, struct rules_stamp *stamp)
     struct ruleset *set;
     enum rules_load result;
 
-    if (!rules_db_create(path, print_problem, NULL))
+    if (!rules_db_create(path, print_problem, &path))
         return NULL;
     for (int tries = 0;; tries++) {
         *stamp = rules_db_stamp(path);
-        result = rules_db_load(path, NULL, print_problem, NULL, &set);
+        result = rules_db_load(path, NULL, print_problem, &path, &set);
         if (result != RULES_BUSY)
             break;
         if (tries == 50) {
@@ -290,6 +310,7 @@ static int serve(int argc, char **argv)
         return EXIT_USAGE;
     /* All threads inherit the mask; run() takes the signals one by one. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* "reload" to many: rules are, by themselves */
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGTERM);
     sigaddset(&stop_signals, SIGINT);
@@ -325,17 +346,15 @@ static int check(int argc, char **argv)
 {
     static const struct option check_options[] = { { "spoe", required_argument, NULL, OPTION_SPOE },
                                                    { NULL, 0, NULL, 0 } };
-    const char                *spoe = NULL;
+    struct options             options = { .spoe = NULL };
     int                        option;
 
-    while ((option = getopt_long(argc, argv, "", check_options, NULL)) != -1) {
-        if (option != OPTION_SPOE)
+    while ((option = getopt_long(argc, argv, ":", check_options, NULL)) != -1)
+        if (!set_option(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
             return EXIT_USAGE;
-        spoe = optarg;
-    }
     if (argc - optind != 1)
         return fail("write: spoa-rules check [--spoe FILE] FILE");
-    return check_rules(argv[optind], spoe);
+    return check_rules(argv[optind], options.spoe);
 }
 
 static int explain(int argc, char **argv)
@@ -346,12 +365,24 @@ static int explain(int argc, char **argv)
     struct options             options = { .ipv6_prefix = 64 };
     int                        option;
 
-    while ((option = getopt_long(argc, argv, "", explain_options, NULL)) != -1)
-        if (!set_option(&options, option, optarg))
+    while ((option = getopt_long(argc, argv, ":", explain_options, NULL)) != -1)
+        if (!set_option(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
             return EXIT_USAGE;
     if (options.rules == NULL)
         return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
     return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
+}
+
+/* Where nothing stands behind a standard descriptor, a socket or a database would come to, and log lines go there. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
 }
 
 int main(int argc, char **argv)
@@ -361,6 +392,8 @@ int main(int argc, char **argv)
         int (*run)(int argc, char **argv);
     } commands[] = { { "serve", serve }, { "check", check }, { "explain", explain } };
 
+    fill_standard_descriptors();
+    opterr = 0; /* set_option() says it */
     if (argc < 2)
         return fail("write a command: serve, check or explain; see spoa-rules --help");
     if (strcmp(argv[1], "--help") == 0) {

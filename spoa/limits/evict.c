@@ -95,6 +95,7 @@ struct entry *table_choose_victim(struct table *t, struct shard *shard, struct m
     struct entry *victim = NULL;
     struct worth  least = { 0 };
 
+    assert(shard->capacity > 0);
     prefetch_lanes(t, shard);
     for (uint32_t i = 0; i < n; i++) {
         struct entry *e = &t->entries[sample(shard, i)];

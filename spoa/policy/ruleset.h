@@ -71,8 +71,9 @@ struct rule_value {
     X(priority)                                                                                                        \
     X(src)                                                                                                             \
     X(method)                                                                                                          \
-    X(host) X(path) X(match) X(action) X(requests) X(period) X(per) X(algorithm) X(burst) X(over) X(status) X(ban)     \
-        X(shadow) X(policy) X(valid_from) X(valid_until)
+    X(host)                                                                                                            \
+    X(path) X(match) X(action) X(requests) X(period) X(per) X(algorithm) X(burst) X(over) X(status) X(ban) X(shadow)   \
+        X(policy) X(valid_from) X(valid_until)
 
 struct rule_row {
 #define X(column) struct rule_value column;

@@ -11,15 +11,15 @@
 #include "server/worker.h"
 #include "spop/hello.h"
 
-/* Seconds. HAProxy says HELLO as soon as it is connected and sends each frame whole. */
-#define HELLO_PATIENCE 5.0
-#define FRAME_PATIENCE 10.0
+/* Microseconds on the monotonic clock. HAProxy says HELLO as soon as it is connected and sends each frame whole. */
+#define HELLO_PATIENCE_US 5000000
+#define FRAME_PATIENCE_US 10000000
 
 /* For a peer to read its answers: several times HAProxy's longest sensible processing timeout. */
-#define READ_PATIENCE 10.0
+#define READ_PATIENCE_US 10000000
 
 /* A connection that sent nothing for so long has no request under way when a drain wants to close it. */
-#define IDLE_FOR_DRAIN 0.25
+#define IDLE_FOR_DRAIN_US 250000
 
 /* ---- the end ---- */
 
@@ -89,7 +89,7 @@ static bool flush(struct conn *conn)
     }
     memcpy(conn->unsent, worker->output + sent, conn->unsent_n);
     conn->state = CONN_STALLED;
-    conn->deadline = ev_now(worker->loop) + READ_PATIENCE;
+    conn->deadline_us = moment_now().mono_us + READ_PATIENCE_US;
     ev_io_stop(worker->loop, &conn->readable);
     ev_io_start(worker->loop, &conn->writable);
     return true;
@@ -142,7 +142,7 @@ static enum outcome on_hello(struct conn *conn, const struct spop_frame *frame)
     worker->output_n += spop_agent_hello_put(worker->output + worker->output_n, SPOP_AGENT_HELLO_MAX,
                                              hello.max_frame_size, hello.pipelining);
     conn->state = CONN_READY;
-    conn->deadline = 0;
+    conn->deadline_us = 0;
     conn->max_frame = hello.max_frame_size;
     /* A DISCONNECT after the answer to a health check would mark the server down on HAProxy 3.2. */
     return hello.healthcheck ? FRAME_CLOSE : FRAME_DONE;
@@ -212,14 +212,13 @@ static enum outcome on_frame(struct conn *conn, const struct spop_frame *frame, 
 /* A frame that was begun must end in time, however the peer drips its bytes. */
 static bool keep_rest(struct conn *conn, struct span rest)
 {
-    struct worker *worker = conn->worker;
 
     free(conn->rest);
     conn->rest = NULL;
     conn->rest_n = rest.n;
     if (rest.n == 0) {
         if (conn->state == CONN_READY)
-            conn->deadline = 0;
+            conn->deadline_us = 0;
         return true;
     }
     conn->rest = malloc(rest.n);
@@ -228,8 +227,8 @@ static bool keep_rest(struct conn *conn, struct span rest)
         return false;
     }
     memcpy(conn->rest, rest.p, rest.n);
-    if (conn->state == CONN_READY && conn->deadline == 0)
-        conn->deadline = ev_now(worker->loop) + FRAME_PATIENCE;
+    if (conn->state == CONN_READY && conn->deadline_us == 0)
+        conn->deadline_us = moment_now().mono_us + FRAME_PATIENCE_US;
     return true;
 }
 
@@ -246,7 +245,7 @@ static void serve(struct conn *conn, struct span in, struct moment now)
         if (outcome == FRAME_GONE)
             return;
         if (conn->state == CONN_READY)
-            conn->deadline = 0;
+            conn->deadline_us = 0;
         if (outcome == FRAME_CLOSE) {
             if (flush(conn))
                 conn_close(conn, true, "health check");
@@ -276,8 +275,10 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
     struct conn   *conn = io->data;
     struct worker *worker = conn->worker;
     size_t         have = conn->rest_n;
+    struct moment  now;
     ssize_t        n;
 
+    (void)loop;
     (void)events;
     assert(have + READ_SIZE <= INPUT_SIZE);
     if (have > 0)
@@ -289,8 +290,9 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
         conn_close(conn, true, n == 0 ? "by HAProxy" : strerror(errno));
         return;
     }
-    conn->active = ev_now(loop);
-    serve(conn, (struct span){ worker->input, have + (size_t)n }, moment_now());
+    now = moment_now();
+    conn->active_us = now.mono_us;
+    serve(conn, (struct span){ worker->input, have + (size_t)n }, now);
 }
 
 /* The peer reads again. */
@@ -307,7 +309,7 @@ static void resume(struct conn *conn)
         return;
     }
     conn->state = CONN_READY;
-    conn->deadline = 0;
+    conn->deadline_us = 0;
     ev_io_start(worker->loop, &conn->readable);
     if (n > 0) {
         memcpy(worker->input, conn->rest, n);
@@ -343,8 +345,8 @@ struct conn *conn_open(struct worker *worker, int fd)
     }
     conn->worker = worker;
     conn->id = atomic_fetch_add(&last_id, 1) + 1;
-    conn->active = ev_now(worker->loop);
-    conn->deadline = conn->active + HELLO_PATIENCE;
+    conn->active_us = moment_now().mono_us;
+    conn->deadline_us = conn->active_us + HELLO_PATIENCE_US;
     conn->next = worker->conns;
     if (conn->next != NULL)
         conn->next->previous = conn;
@@ -357,7 +359,7 @@ struct conn *conn_open(struct worker *worker, int fd)
     return conn;
 }
 
-void conn_sweep(struct conn *conn, ev_tstamp now)
+void conn_sweep(struct conn *conn, int64_t now_us)
 {
     static const char *const waiting[] = {
         [CONN_HELLO] = "said no HELLO in time",
@@ -365,7 +367,7 @@ void conn_sweep(struct conn *conn, ev_tstamp now)
         [CONN_STALLED] = "did not read its answers in time",
     };
 
-    if (conn->deadline != 0 && now >= conn->deadline) {
+    if (conn->deadline_us != 0 && now_us >= conn->deadline_us) {
         if (conn->state == CONN_STALLED)
             conn_close(conn, false, waiting[conn->state]);
         else {
@@ -374,7 +376,7 @@ void conn_sweep(struct conn *conn, ev_tstamp now)
         }
         return;
     }
-    if (conn->worker->drain_until != 0 && conn->state != CONN_STALLED && conn->rest_n == 0 &&
-        now >= conn->active + IDLE_FOR_DRAIN)
+    if (conn->worker->draining && conn->state != CONN_STALLED && conn->rest_n == 0 &&
+        now_us >= conn->active_us + IDLE_FOR_DRAIN_US)
         disconnect(conn, SPOP_STATUS_NORMAL);
 }

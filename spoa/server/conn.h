@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <ev.h>
 
@@ -24,10 +25,10 @@ struct conn {
     struct conn    *previous, *next;
     struct ev_io    readable, writable;
     enum conn_state state;
-    ev_tstamp deadline;  /* when patience ends: for HELLO, for the rest of a frame, for the peer to read; 0: none */
-    ev_tstamp active;    /* when something was last read */
-    size_t    max_frame; /* to send */
-    unsigned  id;        /* for the log */
+    int64_t  deadline_us; /* when patience ends: for HELLO, for the rest of a frame, for the peer to read; 0: none */
+    int64_t  active_us;   /* when something was last read */
+    size_t   max_frame;   /* to send */
+    unsigned id;          /* for the log */
 
     char  *rest; /* bytes read but not understood yet */
     size_t rest_n;
@@ -40,7 +41,7 @@ struct conn {
 struct conn *conn_open(struct worker *worker, int fd);
 
 /* Ends a connection whose deadline has passed, or, while the worker drains, one that has fallen idle. */
-void conn_sweep(struct conn *conn, ev_tstamp now);
+void conn_sweep(struct conn *conn, int64_t now_us);
 
 /* Without a further word: at the end of the drain. */
 void conn_drop(struct conn *conn);

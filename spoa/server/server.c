@@ -57,7 +57,8 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-static void accept_one(const struct listener *listener)
+/* False: nobody is waiting. */
+static bool accept_one(const struct listener *listener)
 {
     static struct log_rate rate;
     struct server         *server = listener->server;
@@ -69,7 +70,7 @@ static void accept_one(const struct listener *listener)
             /* Out of descriptors or memory: the connection stays in the queue; trying at once would only spin. */
             usleep(100000);
         }
-        return;
+        return errno == EINTR || errno == ECONNABORTED;
     }
     if (atomic_fetch_add(&server->connections, 1) >= server->max_connections) {
         atomic_fetch_sub(&server->connections, 1);
@@ -77,10 +78,11 @@ static void accept_one(const struct listener *listener)
         log_write_rated(&rate, LOG_WARNING,
                         "%s: a connection refused: %zu are open, as many as --max-connections allows",
                         listener->address, server->max_connections);
-        return;
+        return true;
     }
     tune(fd);
     worker_give(least_busy(server), fd);
+    return true;
 }
 
 static void *run_listener(void *context)
@@ -93,10 +95,14 @@ static void *run_listener(void *context)
         if (poll(fds, 2, -1) < 0)
             continue;
         if (fds[1].revents != 0)
-            return NULL;
+            break;
         if (fds[0].revents != 0)
             accept_one(listener);
     }
+    /* Who is connected already may have asked already. */
+    while (accept_one(listener))
+        ;
+    return NULL;
 }
 
 /* ---- start and stop ---- */

@@ -31,7 +31,8 @@ static void take_inbox(struct worker *worker)
 
 static void begin_drain(struct worker *worker)
 {
-    worker->drain_until = ev_now(worker->loop) + SERVER_DRAIN_S;
+    worker->draining = true;
+    worker->drain_until_us = moment_now().mono_us + SERVER_DRAIN_S * INT64_C(1000000);
     ev_timer_stop(worker->loop, &worker->sweep);
     ev_timer_set(&worker->sweep, DRAIN_INTERVAL, DRAIN_INTERVAL);
     ev_timer_start(worker->loop, &worker->sweep);
@@ -45,15 +46,15 @@ static void on_wake(struct ev_loop *loop, struct ev_async *async, int events)
     (void)events;
     ruleset_refresh(worker->slot, &worker->view);
     take_inbox(worker);
-    if (atomic_load(&worker->stopping) && worker->drain_until == 0)
+    if (atomic_load(&worker->stopping) && !worker->draining)
         begin_drain(worker);
 }
 
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct worker *worker = timer->data;
-    ev_tstamp      now = ev_now(loop);
-    bool           over = worker->drain_until != 0 && now >= worker->drain_until;
+    int64_t        now_us = moment_now().mono_us;
+    bool           over = worker->draining && now_us >= worker->drain_until_us;
     struct conn   *next;
 
     (void)events;
@@ -62,9 +63,9 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
         if (over)
             conn_drop(conn);
         else
-            conn_sweep(conn, now);
+            conn_sweep(conn, now_us);
     }
-    if (worker->drain_until != 0 && worker->conns == NULL)
+    if (worker->draining && worker->conns == NULL)
         ev_break(loop, EVBREAK_ALL);
 }
 

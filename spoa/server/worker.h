@@ -37,7 +37,8 @@ struct worker {
     atomic_size_t *total;   /* connections of all workers */
     atomic_size_t  conns_n; /* read by acceptors to find the worker with the fewest */
     atomic_bool    stopping;
-    ev_tstamp      drain_until; /* 0: not draining */
+    bool           draining;
+    int64_t        drain_until_us;
 
     /* Accepted sockets on their way from acceptors: under the lock. */
     pthread_mutex_t inbox_lock;

@@ -1,0 +1,209 @@
+/* One decision in process: ns at 10 to 100,000 mixed rules, with the counters that 100,000 clients leave behind; how long
+ * the rules take to load, and what they weigh. Prints a table; the ratio to 100 rules is what counts.
+ *
+ *   match [RULES ...]
+ *
+ * The mix of ten rules: two exact paths, two prefixes and one suffix under one common prefix, two networks, one host, one
+ * limit for an API key; every hundredth rule is a regular expression on a path below its own host. */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "policy/decide.h"
+#include "store/rules_db.h"
+
+#define CLIENTS 100000
+#define REQUESTS 200000
+
+extern const char rules_sql[];
+
+static void die(const char *what)
+{
+    fprintf(stderr, "match: %s\n", what);
+    exit(1);
+}
+
+static void print_problem(void *context, const struct problem *problem)
+{
+    char text[PROBLEM_TEXT_MAX];
+
+    (void)context;
+    die(problem_format(problem, text));
+}
+
+static double seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void insert_rule(sqlite3 *db, int i)
+{
+    char sql[512], *error = NULL;
+
+    switch (i % 100 == 99 ? 99 : i % 10) {
+    case 0:
+    case 1:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(path,requests,period) VALUES('/api/v1/items/%d',1000000,60)", i);
+        break;
+    case 2:
+    case 3:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(path,per,requests,period) VALUES('/api/v1/shop%d/*','src',1000000,60)", i);
+        break;
+    case 4:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(path,requests,period) VALUES('/api/*/report%d.pdf',1000000,60)", i);
+        break;
+    case 5:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(src,requests,period) VALUES('%d.%d.%d.0/24',1000000,60)", 11 + i / 65536,
+                 i / 256 % 256, i % 256);
+        break;
+    case 6:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(src,action) VALUES('2001:db8:%x:%x::/64','deny')", i / 65536 + 1, i % 65536);
+        break;
+    case 7:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(host,per,requests,period) VALUES('shop%d.example.com','src',1000000,60)", i);
+        break;
+    case 8:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(match,per,requests,period,policy) VALUES('{\"api_key\":\"K%d\"}','api_key',1000000,60,'k')", i);
+        break;
+    case 9:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(src,path,requests,period) VALUES('172.%d.%d.7','/api/v1/*',1000000,60)",
+                 i / 256 % 256, i % 256);
+        break;
+    default:
+        snprintf(sql, sizeof sql, "INSERT INTO rules(host,path,requests,period) VALUES('shop%d.example.com','~^/api/v[0-9]+/x',1000000,60)", i);
+        break;
+    }
+    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
+        die(error);
+}
+
+static void make_rules(const char *path, int n)
+{
+    sqlite3 *db;
+
+    unlink(path);
+    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_exec(db, rules_sql, NULL, NULL, NULL) != SQLITE_OK)
+        die(sqlite3_errmsg(db));
+    sqlite3_exec(db, "PRAGMA synchronous = OFF; BEGIN", NULL, NULL, NULL);
+    for (int i = 0; i < n; i++)
+        insert_rule(db, i);
+    sqlite3_exec(db, "INSERT INTO rules(per,requests,period,priority) VALUES('src',1000000,60,200);"
+                     "INSERT INTO rules(per,requests,period,policy) VALUES('api_key',1000000,60,'k'); COMMIT",
+                 NULL, NULL, NULL);
+    sqlite3_close(db);
+}
+
+static uint64_t random_state = 88172645463325252u;
+
+static unsigned random_below(unsigned n)
+{
+    /* xorshift64 (Marsaglia, 2003) */
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (unsigned)(random_state % n);
+}
+
+struct sample {
+    char path[64], host[64], key[16];
+    struct address src;
+};
+
+/* Nine in ten requests meet one rule of the mix besides the two general ones; one in ten meets none. */
+static void make_sample(struct sample *s, int rules)
+{
+    unsigned client = random_below(CLIENTS), rule = random_below((unsigned)rules);
+    uint8_t  v4[4] = { 10, (uint8_t)(client >> 16), (uint8_t)(client >> 8), (uint8_t)client };
+
+    s->src = address_from_v4(v4);
+    switch (random_below(4)) {
+    case 0:
+        snprintf(s->path, sizeof s->path, "/api/v1/items/%u", rule);
+        break;
+    case 1:
+        snprintf(s->path, sizeof s->path, "/api/v1/shop%u/cart/%u", rule, client);
+        break;
+    case 2:
+        snprintf(s->path, sizeof s->path, "/api/v1/%u/report%u.pdf", client, rule);
+        break;
+    default:
+        snprintf(s->path, sizeof s->path, "/static/%u.css", client);
+    }
+    snprintf(s->host, sizeof s->host, "shop%u.example.com", rule);
+    snprintf(s->key, sizeof s->key, "K%u", rule);
+}
+
+static double measure(const struct ruleset *set, struct limits *limits, int rules)
+{
+    static char     scratch[65536];
+    struct sample  *samples = calloc(REQUESTS, sizeof *samples);
+    struct decider  decider = { .limits = limits, .ipv6_prefix = 64 };
+    struct decision decision;
+    struct request  request;
+    int             key = ruleset_attribute(set, SPAN_LITERAL("api_key"));
+    double          best = 1e9;
+
+    for (int i = 0; i < REQUESTS; i++)
+        make_sample(&samples[i], rules);
+    for (int round = 0; round < 5; round++) {
+        double        start = seconds();
+        struct moment now = moment_now();
+
+        for (int i = 0; i < REQUESTS; i++) {
+            struct sample *s = &samples[i];
+
+            request_init(&request, scratch, sizeof scratch);
+            request_set_address(&request, ATTRIBUTE_SRC, s->src);
+            request_set_text(&request, ATTRIBUTE_METHOD, SPAN_LITERAL("GET"));
+            request_set_text(&request, ATTRIBUTE_HOST, span_of(s->host));
+            request_set_text(&request, ATTRIBUTE_PATH, span_of(s->path));
+            request_set_text(&request, (unsigned)key, span_of(s->key));
+            request_finish(&request);
+            decide(&decider, set, &request, now, &decision);
+        }
+        if (seconds() - start < best)
+            best = seconds() - start;
+    }
+    free(samples);
+    return best / REQUESTS * 1e9;
+}
+
+int main(int argc, char **argv)
+{
+    static const int defaults[] = { 10, 100, 1000, 10000, 100000 };
+    int              n = argc > 1 ? argc - 1 : (int)(sizeof defaults / sizeof *defaults);
+    char             path[] = "/tmp/spoa-bench-XXXXXX";
+
+    if (mkstemp(path) < 0)
+        die("no temporary file");
+    printf("%8s %12s %10s %12s %9s\n", "rules", "ns/decision", "load ms", "bytes/rule", "residue");
+    for (int i = 0; i < n; i++) {
+        int             rules = argc > 1 ? atoi(argv[i + 1]) : defaults[i];
+        struct ruleset *set;
+        struct limits  *limits = limits_new(1000000, 1);
+        double          start, loaded;
+        size_t          before;
+
+        make_rules(path, rules);
+        before = mallinfo2().uordblks + mallinfo2().hblkhd;
+        start = seconds();
+        if (rules_db_load(path, NULL, print_problem, NULL, &set) != RULES_LOADED)
+            die("busy");
+        loaded = seconds() - start;
+        printf("%8d %12.0f %10.1f %12zu %9zu\n", rules, measure(set, limits, rules), loaded * 1e3,
+               (mallinfo2().uordblks + mallinfo2().hblkhd - before) / (size_t)rules, set->index.residue_n);
+        fflush(stdout);
+        ruleset_free(set);
+        limits_free(limits);
+    }
+    unlink(path);
+    return 0;
+}

@@ -1,0 +1,18 @@
+# The configuration is valid without a warning or notice, wherever it is started from, as it comes and with every option.
+valid() { # DIRECTORY FILE [NAME=VALUE...]
+    local output
+    output=$(cd "$1" && env "${@:3}" "$HAPROXY" -c -f "$2" 2>&1) || fail "$* is not valid: $output"
+    output=${output/Configuration file is valid/}
+    [ -z "$output" ] || fail "$*: $output"
+    (cd "$1" && env "${@:3}" "$HAPROXY" -dW -c -f "$2" > /dev/null 2>&1) || fail "$*: a warning"
+}
+HAPROXY=$(command -v "$HAPROXY")
+HAPROXY=$(realpath "$HAPROXY")
+folder=$(dirname "$HAPROXY_CFG")
+valid "$ROOT" "${HAPROXY_CFG#"$ROOT"/}"
+valid / "$HAPROXY_CFG"
+valid "$folder" haproxy.cfg
+valid / "$HAPROXY_CFG" RULES_BIND="[::]:$PORT6 v4v6" RULES_ORIGIN="[::1]:80" RULES_ORIGIN_2=127.0.0.1:81 \
+    RULES_SAMPLE_ORIGIN=none RULES_AGENT=unix@/run/spoa-rules/agent.sock RULES_AGENT_BACKUP=127.0.0.1:9012 \
+    RULES_FAIL_CLOSED=1 RULES_TIMEOUT=1s RULES_ADMIN_SOCKET="$ADMIN" RULES_USER=nobody RULES_GROUP=nogroup \
+    RULES_COARSE_REQUESTS=10 RULES_COARSE_SECONDS=60 RULES_SLOW_MAXCONN=5 RULES_IPV6_PREFIX=56 RULES_TRUSTED_PROXIES=/dev/null

@@ -1,0 +1,184 @@
+# What the end-to-end tests share: one stack of agent, HAProxy and origin a test, on an address of its own.
+#
+# Each test runs in a shell of its own (see `run`) with TMP, a directory that is removed afterwards, and ADDR, a loopback
+# address that no other running test has, so that ports can be fixed. haproxy/haproxy.cfg itself is what is tested, by
+# way of its environment variables. Clients take any 127.x.y.z they like as their source address.
+
+HAPROXY=${HAPROXY:-haproxy}
+SPOA_RULES=${SPOA_RULES:-$ROOT/build/release/spoa-rules}
+HAPROXY_CFG=${HAPROXY_CFG:-$ROOT/haproxy/haproxy.cfg}
+
+FRONT=$ADDR:18080
+SAMPLE=$ADDR:18081
+ORIGIN=$ADDR:18082
+STATS=$ADDR:18404
+AGENT=$ADDR:19010
+ADMIN=$TMP/admin.sock
+RULES_DB=$TMP/rules.db
+
+CLIENT=127.200.0.1      # the source address of get and friends
+SENTINEL=127.201.0.1    # that of the questions whether rules are in force
+
+fail() {
+    echo "FAILED: $*"
+    echo "at ${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}"
+    exit 1
+}
+
+# -- processes -------------------------------------------------------------------------------------------
+
+declare -gA PIDS=()
+# What tells versions and variants of the agent apart is asked once.
+AGENT_HELP=$("$SPOA_RULES" --help 2>&1 || true)
+
+start() { # NAME COMMAND...: in the background, output to TMP/NAME.log
+    local name=$1
+    shift
+    "$@" >> "$TMP/$name.log" 2>&1 &
+    PIDS[$name]=$!
+}
+
+alive() { kill -0 "${PIDS[$1]}" 2> /dev/null; }
+
+stop() { # NAME [SIGNAL]
+    local pid=${PIDS[$1]:-}
+    [ -n "$pid" ] || return 0
+    kill "-${2:-TERM}" "$pid" 2> /dev/null
+    kill -CONT "$pid" 2> /dev/null
+    wait "$pid" 2> /dev/null
+    unset "PIDS[$1]"
+}
+
+# The agent may not answer SIGTERM when a test left it in a bad way: KILL, nothing of it is needed.
+stop_all() {
+    local name
+    for name in "${!PIDS[@]}"; do
+        stop "$name" KILL
+    done
+}
+trap stop_all EXIT
+trap "exit 143" INT TERM
+
+listens() { (exec 3<> "/dev/tcp/${1%:*}/${1##*:}") 2> /dev/null; }
+
+# Repeats a command until it succeeds; fails after 15 seconds. For effects that come in their own time.
+wait_until() {
+    local deadline=$((SECONDS + 15))
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || fail "never came true: $*"
+        sleep 0.05
+    done
+}
+
+start_agent() { # [OPTION...]
+    local -a options=(--rules "$RULES_DB" --data "$TMP")
+    case $AGENT_HELP in *--runtime*) options+=(--runtime "$TMP") ;; esac
+    case $AGENT_HELP in *--log-listen*) options+=(--log-listen "$ADDR:19011") ;; esac
+    start "${AGENT_NAME:-agent}" "$SPOA_RULES" serve --listen "${AGENT_LISTEN:-$AGENT}" "${options[@]}" "$@"
+    case ${AGENT_LISTEN:-} in
+    unix:*) wait_until test -S "${AGENT_LISTEN#unix:}" ;;
+    *) wait_until listens "${AGENT_LISTEN:-$AGENT}" ;;
+    esac
+    wait_until test -s "$RULES_DB"
+}
+
+start_haproxy() { # [NAME=VALUE...]: settings that differ from these
+    start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
+        RULES_AGENT="$AGENT" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s "$@" \
+        "$HAPROXY" -db -f "$HAPROXY_CFG"
+    wait_until listens "$STATS"
+}
+
+# An origin of the test's own, for RULES_ORIGIN: a bash script, run for each connection with the request on stdin.
+# Start it before HAProxy, which checks it.
+start_origin() { # SCRIPT
+    echo "$1" > "$TMP/origin.sh"
+    start origin socat "TCP-LISTEN:${ORIGIN##*:},bind=${ORIGIN%:*},reuseaddr,fork" "EXEC:bash $TMP/origin.sh"
+    wait_until listens "$ORIGIN"
+}
+
+start_stack() { # [NAME=VALUE...]
+    start_agent
+    start_haproxy "$@"
+    wait_until asks
+}
+
+admin() { echo "$*" | socat -t 5 - "UNIX-CONNECT:$ADMIN"; }
+
+# A column of the statistics: stat agents BACKEND stot
+stat() {
+    admin "show stat" | awk -F, -v proxy="$1" -v server="$2" -v column="$3" '
+        NR == 1 { sub(/^# /, ""); for (i = 1; i <= NF; i++) if ($i == column) wanted = i }
+        $1 == proxy && $2 == server { print $wanted }'
+}
+stat_is() { [ "$(stat "$1" "$2" "$3")" = "$4" ]; }
+
+# -- rules -----------------------------------------------------------------------------------------------
+
+sql() { sqlite3 -batch -cmd '.timeout 5000' "$RULES_DB" "$1" || fail "sqlite3: $1"; }
+
+# Changes the rules and returns when the change is in force. A rule of our own goes with each change; when it answers,
+# so does the rest, because a set is taken whole. Asking for it is charged to nobody.
+GENERATION=0
+rules() { # SQL
+    GENERATION=$((GENERATION + 1))
+    sql "BEGIN; DELETE FROM rules WHERE name = 'e2e';
+         INSERT INTO rules(name, priority, action, path) VALUES ('e2e', 1, 'allow', '/e2e/*');
+         INSERT INTO rules(name, priority, action, path, status) VALUES ('e2e', 0, 'deny', '/e2e/$GENERATION', 410);
+         $1; COMMIT;"
+    wait_until in_force
+}
+in_force() { [ "$(status "/e2e/$GENERATION" --interface "$SENTINEL")" = 410 ]; }
+
+# HAProxy asks and gets an answer: the very first rule set is in force.
+asks() {
+    [ "$GENERATION" -gt 0 ] || { rules ''; return 0; }
+    in_force
+}
+
+# -- requests --------------------------------------------------------------------------------------------
+
+# The status of a request. A path, then further options of curl; the last --interface counts.
+status() {
+    local path=$1
+    shift
+    curl -s -o "$TMP/body.$BASHPID" -w '%{http_code}' --path-as-is --max-time 20 --interface "$CLIENT" "$@" "http://$FRONT$path"
+    rm -f "$TMP/body.$BASHPID"
+}
+
+# Head and body of the answer, without carriage returns.
+get() {
+    local path=$1
+    shift
+    curl -s -i --path-as-is --max-time 20 --interface "$CLIENT" "$@" "http://$FRONT$path" | tr -d '\r'
+}
+
+# The bytes of a request as they are, and what comes back; `printf` escapes apply. Ends when HAProxy closes, for which the
+# request should ask, or after 3 silent seconds. The sending side stays open: HAProxy 3.2 takes its end for an abort.
+raw() { printf "$@" | socat -T 3 STDIO,ignoreeof "TCP:$FRONT,bind=${RAW_CLIENT:-$CLIENT}" 2> /dev/null | tr -d '\r'; }
+raw_status() { raw "$@" | awk 'NR == 1 { print $2 }'; }
+
+expect_status() { # STATUS PATH [curl option...]
+    local wanted=$1 got
+    shift
+    got=$(status "$@")
+    [ "$got" = "$wanted" ] || fail "$* gave $got instead of $wanted"
+}
+
+expect_raw() { # STATUS REQUEST
+    local got
+    got=$(raw_status "$2")
+    [ "$got" = "$1" ] || fail "$2 gave ${got:-nothing} instead of $1"
+}
+
+expect_line() { # TEXT LINE: the text has this very line, case as it is
+    grep -qxF -- "$2" <<< "$1" || fail "no line '$2' in: $1"
+}
+
+expect_no_line() { # TEXT PATTERN
+    ! grep -qiE -- "$2" <<< "$1" || fail "a line like '$2' in: $1"
+}
+
+repeat() { # TIMES BYTES
+    printf "%${1}s" '' | sed "s/ /$2/g"
+}
