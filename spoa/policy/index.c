@@ -19,9 +19,11 @@ struct probe {
     uint16_t length; /* bytes of a prefix or suffix, bits of a network */
 };
 
+/* Two keys with one hash share a bucket, which only costs comparisons. */
 struct bucket {
-    uint64_t hash;     /* two keys with one hash share a bucket, which only costs comparisons */
-    uint32_t first, n; /* n == 0: empty */
+    uint64_t hash;
+    uint32_t first; /* the rank itself where there is one, else the position of the first in `ranks` */
+    uint32_t n;     /* 0: empty */
 };
 
 /* A key that a rule may be filed under. */
@@ -259,7 +261,7 @@ void index_build(struct index *index, const struct rule *rules, size_t n, struct
     struct builder b = { .rules = rules, .n = n };
 
     assert(n < UINT32_MAX);
-    *index = (struct index){ .ranks = arena_alloc(arena, n * sizeof(uint32_t)) };
+    *index = (struct index){ .rules = rules, .ranks = arena_alloc(arena, n * sizeof(uint32_t)) };
     count_keys(&b);
     file_rules(index, &b, arena);
     qsort(b.filed, b.filed_n, sizeof *b.filed, compare_filed);
@@ -270,10 +272,12 @@ void index_build(struct index *index, const struct rule *rules, size_t n, struct
         struct bucket *bucket = find_bucket(index->buckets, index->mask, b.filed[i].hash);
         uint32_t       at = (uint32_t)(index->residue_n + i);
 
-        if (bucket->n == 0)
-            *bucket = (struct bucket){ b.filed[i].hash, at, 0 };
-        bucket->n++;
         index->ranks[at] = b.filed[i].rank;
+        bucket->hash = b.filed[i].hash;
+        if (bucket->n++ == 0)
+            bucket->first = b.filed[i].rank;
+        else if (bucket->n == 2)
+            bucket->first = at - 1;
     }
     free(b.counts);
     free(b.filed);
@@ -302,8 +306,18 @@ static bool hash_of(const struct probe *probe, const struct request *request, ui
     return true;
 }
 
-/* Large tables do not fit the caches: so many look-ups are under way at a time. */
+/* Large tables do not fit the caches: so many look-ups are under way at a time, and a rule that was found is on its way
+ * while the others are looked for. */
 #define BATCH 16
+
+static void add_run(const struct index *index, struct index_cursor *cursor, const uint32_t *first, size_t n)
+{
+    const char *rule = (const char *)&index->rules[*first];
+
+    cursor->runs[cursor->n++] = (struct index_run){ first, first + n };
+    for (size_t line = 0; line < sizeof(struct rule); line += 64)
+        __builtin_prefetch(rule + line);
+}
 
 bool index_find(const struct index *index, const struct request *request, struct index_cursor *cursor)
 {
@@ -311,7 +325,7 @@ bool index_find(const struct index *index, const struct request *request, struct
 
     cursor->n = 0;
     if (index->residue_n > 0)
-        cursor->runs[cursor->n++] = (struct index_run){ index->ranks, index->ranks + index->residue_n };
+        add_run(index, cursor, index->ranks, index->residue_n);
     for (size_t i = 0; i < index->probes_n;) {
         size_t n = 0;
 
@@ -326,10 +340,11 @@ bool index_find(const struct index *index, const struct request *request, struct
                 continue;
             if (cursor->n == INDEX_RUNS_MAX)
                 return false;
-            cursor->runs[cursor->n++] =
-                (struct index_run){ index->ranks + bucket->first, index->ranks + bucket->first + bucket->n };
+            add_run(index, cursor, bucket->n == 1 ? &bucket->first : index->ranks + bucket->first, bucket->n);
         }
     }
+    for (size_t i = 0; i < cursor->n; i++)
+        __builtin_prefetch(index->rules[*cursor->runs[i].next].patterns);
     return true;
 }
 

@@ -23,15 +23,16 @@ struct bucket;
 struct probe;
 
 struct index {
-    struct bucket *buckets; /* open addressing */
-    size_t         mask;
-    uint32_t      *ranks; /* positions of rules, ascending within a bucket; the residue comes first */
-    size_t         residue_n;
-    struct probe  *probes; /* kinds of keys in use */
-    size_t         probes_n;
+    const struct rule *rules;
+    struct bucket     *buckets; /* open addressing */
+    size_t             mask;
+    uint32_t          *ranks; /* positions of rules, ascending within a bucket; the residue comes first */
+    size_t             residue_n;
+    struct probe      *probes; /* kinds of keys in use */
+    size_t             probes_n;
 };
 
-/* `rules` are in order of evaluation. Memory is taken from `arena`. */
+/* `rules` are in order of evaluation and stay where they are. Memory is taken from `arena`. */
 void index_build(struct index *index, const struct rule *rules, size_t n, struct arena *arena);
 
 /* Runs of ranks that a request has to look at, the residue among them. */

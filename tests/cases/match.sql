@@ -1,0 +1,15 @@
+INSERT INTO rules(id, match, action) VALUES (1, '{"api_key":"K123"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (2, '{"api_key":"K*","country":"!AR"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (3, '{"n":5}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (4, '{"n":-12}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (5, '{"n":"18446744073709551615"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (6, '{"flag":true}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (7, '{"flag2":false,"n":"!*"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (8, '{"time":"[67] 0[0-5]:*"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (9, '{"query":"*debug=1*"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (10, '{"gone":"!*","t":"absent"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (11, '{"gone":"!?*","t":"empty"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (12, '{"gone":"*","t":"there"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (13, '{"ip":"2001:db8::1"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (14, '{"Case":"a\"b\\c"}', 'deny');
+INSERT INTO rules(id, match, action) VALUES (15, '{"utf":"é?"}', 'deny');

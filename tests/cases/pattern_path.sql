@@ -1,0 +1,12 @@
+INSERT INTO rules(id, path, action) VALUES (1, '/admin', 'deny');
+INSERT INTO rules(id, path, action) VALUES (2, '/items/*', 'deny');
+INSERT INTO rules(id, path, action) VALUES (3, '*.php', 'deny');
+INSERT INTO rules(id, path, action) VALUES (4, '/v[1-3]/?', 'deny');
+INSERT INTO rules(id, path, action) VALUES (5, '/caf%C3%A9', 'deny');
+INSERT INTO rules(id, path, action) VALUES (6, '/a b', 'deny');
+INSERT INTO rules(id, path, action) VALUES (7, '/100%25', 'deny');
+INSERT INTO rules(id, path, action) VALUES (8, '~^/r/[0-9]{3}$', 'deny');
+INSERT INTO rules(id, path, action) VALUES (9, '/x[[]y', 'deny');
+INSERT INTO rules(id, path, action) VALUES (10, '/[^a-z]', 'deny');
+INSERT INTO rules(id, path, match, action) VALUES (11, '/', '{"t":"root"}', 'deny');
+INSERT INTO rules(id, path, match, action) VALUES (12, '!/pub*', '{"t":"not"}', 'deny');

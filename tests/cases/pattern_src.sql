@@ -1,0 +1,10 @@
+INSERT INTO rules(id, src, action, status) VALUES (1, '192.0.2.1', 'deny', 400);
+INSERT INTO rules(id, src, action, status) VALUES (2, '10.0.0.0/8', 'deny', 401);
+INSERT INTO rules(id, src, action, status) VALUES (3, '172.16.0.0/12', 'deny', 404);
+INSERT INTO rules(id, src, action, status) VALUES (4, '2001:db8::/33', 'deny', 410);
+INSERT INTO rules(id, src, action, status) VALUES (5, '2001:db8:ffff::7', 'deny', 413);
+INSERT INTO rules(id, src, match, action, status) VALUES (6, '0.0.0.0/0', '{"t":"v4"}', 'deny', 421);
+INSERT INTO rules(id, src, match, action, status) VALUES (7, '::/0', '{"t":"v6"}', 'deny', 422);
+INSERT INTO rules(id, src, match, action, status) VALUES (8, '!10.0.0.0/8', '{"t":"not10"}', 'deny', 425);
+INSERT INTO rules(id, src, match, action, status) VALUES (9, '*', '{"t":"there"}', 'deny', 429);
+INSERT INTO rules(id, src, match, action, status) VALUES (10, '!*', '{"t":"none"}', 'deny', 500);

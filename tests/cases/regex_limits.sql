@@ -1,0 +1,7 @@
+-- What runs into the limits of matching is taken as a match, but for allow.
+INSERT INTO rules(id, priority, match, action) VALUES (1, 1, '{"a":"~^(a+)+$"}', 'allow');
+INSERT INTO rules(id, priority, match, action) VALUES (2, 2, '{"a":"!~^(a+)+$","e":"1"}', 'allow');
+INSERT INTO rules(id, priority, match, requests, period) VALUES (3, 3, '{"b":"~^(a+)+$"}', 1, 60);
+INSERT INTO rules(id, priority, match, action) VALUES (4, 4, '{"c":"~^(a+)+$"}', 'deny');
+INSERT INTO rules(id, priority, match, action) VALUES (5, 5, '{"c":"!~^(a+)+$","d":"1"}', 'deny');
+INSERT INTO rules(id, priority, match, action) VALUES (6, 9, '{"a":"*"}', 'deny');

@@ -1,0 +1,1 @@
+INSERT INTO rules(requests, period) VALUES (3, 100);

@@ -1,0 +1,445 @@
+/* rules.db in every state that an operator, a crash or another program may leave it in. */
+#include <check.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "store/rules_db.h"
+
+static char dir[] = "/tmp/spoa-store-XXXXXX", path[64];
+
+static struct {
+    int  n;
+    char text[PROBLEM_TEXT_MAX]; /* the first */
+} told;
+
+static void tell(void *context, const struct problem *problem)
+{
+    ck_assert_ptr_eq(context, &told);
+    if (told.n++ == 0)
+        problem_format(problem, told.text);
+}
+
+static struct ruleset *set;
+
+static enum rules_load load(void)
+{
+    enum rules_load result;
+
+    told.n = 0;
+    told.text[0] = '\0';
+    result = rules_db_load(path, NULL, tell, &told, &set);
+    ck_assert_msg((result == RULES_LOADED) == (set != NULL), "%s", told.text);
+    ck_assert((result == RULES_REFUSED) == (told.n > 0));
+    return result;
+}
+
+static void must_load(size_t rules)
+{
+    ck_assert_msg(load() == RULES_LOADED, "%s", told.text);
+    ck_assert_uint_eq(set->n, rules);
+    ruleset_free(set);
+}
+
+__attribute__((format(printf, 1, 2))) static void must_refuse(const char *format, ...)
+{
+    char    expected[PROBLEM_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(expected, sizeof expected, format, args);
+    va_end(args);
+    ck_assert_int_eq(load(), RULES_REFUSED);
+    ck_assert_msg(strstr(told.text, expected) != NULL, "'%s' is not in '%s'", expected, told.text);
+}
+
+static sqlite3 *open_db(void)
+{
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    return db;
+}
+
+static void run(sqlite3 *db, const char *sql)
+{
+    char *message = NULL;
+
+    sqlite3_exec(db, sql, NULL, NULL, &message);
+    ck_assert_msg(message == NULL, "%s: %s", sql, message);
+}
+
+static void sql(const char *text)
+{
+    sqlite3 *db = open_db();
+
+    run(db, text);
+    sqlite3_close(db);
+}
+
+static void write_file(const char *bytes, size_t n)
+{
+    FILE *file = fopen(path, "wb");
+
+    ck_assert(file != NULL && fwrite(bytes, 1, n, file) == n);
+    fclose(file);
+}
+
+static void make_dir(void)
+{
+    strcpy(dir + strlen(dir) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/rules.db", dir);
+}
+
+static void make_db(void)
+{
+    make_dir();
+    ck_assert_msg(rules_db_create(path, tell, &told), "%s", told.text);
+}
+
+static void remove_all(void)
+{
+    char command[64];
+
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(created_and_kept)
+{
+    make_db();
+    must_load(0);
+    sql("INSERT INTO rules(requests, period) VALUES (1, 1)");
+    ck_assert(rules_db_create(path, tell, &told));
+    must_load(1);
+    /* An empty file is as good as none. */
+    write_file("", 0);
+    must_refuse("%s: not an SQLite database", path);
+    ck_assert(rules_db_create(path, tell, &told));
+    must_load(0);
+}
+END_TEST
+
+START_TEST(cannot_be_created)
+{
+    make_dir();
+    snprintf(path, sizeof path, "%s/none/rules.db", dir);
+    told.n = 0;
+    ck_assert(!rules_db_create(path, tell, &told));
+    ck_assert_int_eq(told.n, 1);
+    ck_assert_ptr_nonnull(strstr(told.text, "/none/rules.db: cannot be created: unable to open database file"));
+    ck_assert(!rules_db_stamp(path).exists);
+}
+END_TEST
+
+START_TEST(no_database)
+{
+    char zeros[4096] = { 0 };
+
+    make_dir();
+    must_refuse("%s: No such file or directory", path);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    write_file("SQLite format 3", 16);
+    must_refuse("%s: not an SQLite database", path);
+    write_file(zeros, sizeof zeros);
+    must_refuse("%s: not an SQLite database", path);
+    memcpy(zeros, "SQLite format 3", 16);
+    write_file(zeros, sizeof zeros);
+    must_refuse("%s: ", path);
+    write_file("INSERT INTO rules", 17);
+    must_refuse("%s: not an SQLite database", path);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    must_refuse("%s: not a file", path);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    must_refuse("%s: not a file", path);
+}
+END_TEST
+
+/* Cut anywhere, or with a byte of each page overwritten, it is refused or holds what it held: never fewer rules. */
+START_TEST(damaged)
+{
+    char  *bytes;
+    FILE  *file;
+    size_t n, refused = 0;
+
+    make_db();
+    sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+        " INSERT INTO rules(path, requests, period, note) SELECT '/items/' || i, i, 60, 'note ' || i FROM n");
+    file = fopen(path, "rb");
+    bytes = malloc(1 << 22);
+    ck_assert(file != NULL && bytes != NULL);
+    n = fread(bytes, 1, 1 << 22, file);
+    fclose(file);
+    ck_assert_uint_gt(n, 40 * 4096);
+    for (size_t cut = 0; cut < n; cut += cut % 4096 == 0 ? 100 : cut % 4096 == 100 ? 1948 : 2048) {
+        write_file(bytes, cut);
+        ck_assert_msg(load() == RULES_REFUSED, "cut at %zu", cut);
+    }
+    for (size_t at = 100; at < n; at += 4096) {
+        char kept[64];
+
+        memcpy(kept, bytes + at, sizeof kept);
+        memset(bytes + at, 0xA5, sizeof kept);
+        write_file(bytes, n);
+        refused += load() == RULES_REFUSED;
+        ck_assert(set == NULL || set->n == 300);
+        ruleset_free(set);
+        memcpy(bytes + at, kept, sizeof kept);
+    }
+    ck_assert_uint_gt(refused, 5);
+    write_file(bytes, n);
+    must_load(300);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(other_schemas)
+{
+    make_db();
+    sql("PRAGMA user_version = 2");
+    must_refuse("%s: its schema has version 2, and this agent knows 1: upgrade the agent", path);
+    sql("PRAGMA user_version = 1");
+    must_load(0);
+    sql("PRAGMA journal_mode = WAL; INSERT INTO rules(requests, period) VALUES (1, 1)");
+    must_refuse(
+        "%s: in WAL mode, where a change may stand in another file for long: run PRAGMA journal_mode=DELETE on it",
+        path);
+    sql("PRAGMA journal_mode = DELETE");
+    must_load(1);
+    sql("DROP TABLE lists");
+    must_load(1);
+    sql("INSERT INTO rules(src, action) VALUES ('@offices', 'deny')");
+    must_refuse("no such table: lists");
+    unlink(path);
+    sql("CREATE TABLE other(x); PRAGMA user_version = 1");
+    must_refuse("%s: not a rules database that this agent knows: no such table: rules", path);
+    sql("CREATE TABLE rules(id INTEGER PRIMARY KEY, name, enabled, priority)");
+    must_refuse("%s: not a rules database that this agent knows: no such column: ", path);
+}
+END_TEST
+
+/* A table of ours without what makes it refuse: any value in any column. */
+static const struct {
+    const char *row, *told; /* NULL: taken */
+} forced[] = {
+    { "INSERT INTO rules(id, requests, period, algorithm, over) VALUES (3, 5, 60, 'sliding', 'deny')", NULL },
+    { "INSERT INTO rules(id, action) VALUES (3, 'deny')", NULL },
+    { "INSERT INTO rules(id, action) VALUES (-3, 'deny')", "rule -3: id '-3': write a positive whole number" },
+    { "INSERT INTO rules(id, requests, period) VALUES (3, 0, 60)",
+      "rule 3: requests '0': a limit needs a whole number from 1 to 1000000000" },
+    { "INSERT INTO rules(id, requests, period) VALUES (3, 5.5, 60)",
+      "rule 3: requests '5.5': a limit needs a whole number" },
+    { "INSERT INTO rules(id, requests, period) VALUES (3, x'35', 60)",
+      "rule 3: requests '5': a limit needs a whole number" },
+    { "INSERT INTO rules(id, action, src) VALUES (3, 'deny', x'')",
+      "rule 3: src '': write a pattern, or NULL for any" },
+    { "INSERT INTO rules(id, action, src) VALUES (3, 'deny', 1e999)", "rule 3: src 'Inf': write an address" },
+    { "INSERT INTO rules(id, action, priority) VALUES (3, 'deny', 'first')",
+      "rule 3: priority 'first': write a whole number" },
+    { "INSERT INTO rules(id, action, enabled) VALUES (3, 'denied', 0)", NULL },
+    { "INSERT INTO rules(id, action, enabled) VALUES (3, 'denied', 'no')",
+      "rule 3: action 'denied': write 'allow', 'deny' or 'limit'" },
+    { "INSERT INTO rules(id, action, enabled) VALUES (3, 'denied', NULL)",
+      "rule 3: action 'denied': write 'allow', 'deny' or 'limit'" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', 'x')",
+      "rule 3: match 'x': write a JSON object such as {\"api_key\":\"K123\"}" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '[1]')",
+      "rule 3: match '[1]': write a JSON object such as {\"api_key\":\"K123\"}" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', 5)",
+      "rule 3: match '5': write a JSON object such as {\"api_key\":\"K123\"}" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\":1.5}')",
+      "rule 3: match \"a\" '1.5': write a string, a whole number" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\":{\"b\":1}}')",
+      "rule 3: match \"a\" '{\"b\":1}': write a string, a whole number" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\":null}')",
+      "rule 3: match \"a\" '': write a string, a whole number" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\":\"1\",\"a\":\"2\"}')",
+      "rule 3: match \"a\" '2': it stands there twice" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"\":\"1\"}')", "rule 3: match \"\" '1': " },
+    { "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO rules(id, action, "
+      "match)"
+      " SELECT 3, 'deny', json_group_object('a' || i, i) FROM n",
+      "name fewer attributes" },
+    { "INSERT INTO rules(id, action, path) VALUES (3, 'deny', '@paths')",
+      "rule 3: path '@paths': the list is empty: fill it, or disable the rule" },
+    { "INSERT INTO lists VALUES ('l', '//a'); INSERT INTO rules(id, action, path) VALUES (3, 'deny', '!@l')",
+      "rule 3: path '!@l': entry '//a' of list 'l': write '/a'" },
+    { "INSERT INTO lists VALUES ('l', NULL); INSERT INTO rules(id, action, path) VALUES (3, 'deny', '@l')",
+      "rule 3: path '@l': the list is empty" },
+    { "INSERT INTO lists VALUES (NULL, 'x'), ('l', 5); INSERT INTO rules(id, action, match) VALUES (3, 'deny', "
+      "'{\"k\":\"@l\"}')",
+      NULL },
+};
+
+START_TEST(forced_past_the_checks)
+{
+    make_dir();
+    sql("CREATE TABLE rules(id INTEGER PRIMARY KEY, name, enabled DEFAULT 1, priority, src, method, host, path, match, "
+        "action,"
+        " requests, period, per, algorithm, burst, over, status, ban, shadow, policy, valid_from, valid_until, note);"
+        "CREATE TABLE lists(list, entry); CREATE TABLE list_stamps(list, stamp)");
+    sql("INSERT INTO rules(id, action) VALUES (9, 'deny')");
+    sql(forced[_i].row);
+    if (forced[_i].told != NULL)
+        must_refuse("%s", forced[_i].told);
+    else
+        must_load(strstr(forced[_i].row, "enabled") != NULL ? 1 : 2);
+}
+END_TEST
+
+/* With the schema's own CHECKs switched off: the row and the column are named. */
+START_TEST(checks_ignored)
+{
+    make_db();
+    sql("INSERT INTO rules(requests, period) VALUES (5, 60)");
+    must_load(1);
+    sql("PRAGMA ignore_check_constraints = 1; INSERT INTO rules(id, requests, period) VALUES (2, 0, 60)");
+    must_refuse("rule 2: requests '0': a limit needs a whole number from 1 to 1000000000");
+}
+END_TEST
+
+START_TEST(locked)
+{
+    sqlite3 *writer;
+
+    make_db();
+    writer = open_db();
+    /* Reading beside a writer that has not begun to commit is fine, and sees what was committed. */
+    run(writer, "BEGIN IMMEDIATE; INSERT INTO rules(requests, period) VALUES (5, 60)");
+    must_load(0);
+    run(writer, "COMMIT; BEGIN EXCLUSIVE");
+    ck_assert_int_eq(load(), RULES_BUSY);
+    ck_assert_int_eq(told.n, 0);
+    run(writer, "COMMIT");
+    must_load(1);
+    sqlite3_close(writer);
+}
+END_TEST
+
+/* Nothing stays open or locked: a writer gets its way at once. */
+START_TEST(nothing_stays_open)
+{
+    make_db();
+    ck_assert_int_eq(load(), RULES_LOADED);
+    sql("BEGIN EXCLUSIVE; INSERT INTO rules(requests, period) VALUES (5, 60); COMMIT");
+    ruleset_free(set);
+    for (int fd = 3; fd < 64; fd++) {
+        char link[64], target[256];
+        long n;
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        n = readlink(link, target, sizeof target - 1);
+        if (n > 0) {
+            target[n] = '\0';
+            ck_assert_msg(strstr(target, "rules.db") == NULL, "%s is open", target);
+        }
+    }
+}
+END_TEST
+
+START_TEST(read_only_file)
+{
+    make_db();
+    sql("INSERT INTO rules(requests, period) VALUES (5, 60)");
+    ck_assert_int_eq(chmod(path, 0400), 0);
+    must_load(1);
+}
+END_TEST
+
+static void changed(struct rules_stamp *last, const char *what)
+{
+    struct rules_stamp now = rules_db_stamp(path);
+
+    ck_assert_msg(!rules_stamp_eq(last, &now), "%s does not show", what);
+    *last = now;
+    now = rules_db_stamp(path);
+    ck_assert_msg(rules_stamp_eq(last, &now), "the stamp changes by itself after %s", what);
+}
+
+START_TEST(stamps)
+{
+    struct rules_stamp last = { 0 };
+    struct timespec    times[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+    char               other[320];
+
+    make_dir();
+    ck_assert(!rules_db_stamp(path).exists);
+    ck_assert(rules_db_create(path, tell, &told));
+    changed(&last, "creation");
+    /* Two commits within one tick of the file system's clock, which is held still here; no page more. */
+    sql("INSERT INTO rules(requests, period) VALUES (5, 60)");
+    ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+    changed(&last, "a commit");
+    for (int i = 0; i < 10; i++) {
+        sql(i % 2 ? "UPDATE rules SET requests = 5" : "UPDATE rules SET requests = 6");
+        ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+        changed(&last, "a commit in the same tick");
+    }
+    /* A copy of the same size, time and count renamed over it. */
+    snprintf(other, sizeof other, "cp -p %s %s.new && mv %s.new %s", path, path, path, path);
+    ck_assert_int_eq(system(other), 0);
+    changed(&last, "a rename");
+    must_load(1);
+    ck_assert_int_eq(unlink(path), 0);
+    changed(&last, "its end");
+}
+END_TEST
+
+START_TEST(lists_are_shared_until_they_change)
+{
+    struct ruleset *next;
+
+    make_db();
+    sql("INSERT INTO lists VALUES ('a', '192.0.2.1'), ('b', 'x');"
+        "INSERT INTO rules(src, action) VALUES ('@a', 'deny'); INSERT INTO rules(match, action) VALUES "
+        "('{\"k\":\"@b\"}', 'deny')");
+    ck_assert_int_eq(load(), RULES_LOADED);
+    sql("INSERT INTO lists VALUES ('b', 'y')");
+    ck_assert_int_eq(rules_db_load(path, set, tell, &told, &next), RULES_LOADED);
+    ck_assert_uint_eq(next->lists_n, 2);
+    ck_assert_ptr_eq(next->lists[0], set->lists[0]);
+    ck_assert_ptr_ne(next->lists[1], set->lists[1]);
+    ck_assert(!list_holds_text(set->lists[1], SPAN_LITERAL("y")) && list_holds_text(next->lists[1], SPAN_LITERAL("y")));
+    ruleset_free(set);
+    ck_assert(list_holds_text(next->lists[0], SPAN_LITERAL("192.0.2.1")));
+    sql("DELETE FROM lists WHERE list = 'a'");
+    ck_assert_int_eq(rules_db_load(path, next, tell, &told, &set), RULES_REFUSED);
+    ruleset_free(next);
+}
+END_TEST
+
+int main(void)
+{
+    Suite   *suite = suite_create("rules_db");
+    TCase   *tcase = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int      failed;
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, NULL, remove_all);
+    tcase_add_test(tcase, created_and_kept);
+    tcase_add_test(tcase, cannot_be_created);
+    tcase_add_test(tcase, no_database);
+    tcase_add_test(tcase, damaged);
+    tcase_add_test(tcase, other_schemas);
+    tcase_add_loop_test(tcase, forced_past_the_checks, 0, sizeof forced / sizeof *forced);
+    tcase_add_test(tcase, checks_ignored);
+    tcase_add_test(tcase, locked);
+    tcase_add_test(tcase, nothing_stays_open);
+    tcase_add_test(tcase, read_only_file);
+    tcase_add_test(tcase, stamps);
+    tcase_add_test(tcase, lists_are_shared_until_they_change);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
