@@ -114,6 +114,7 @@ check-tsan: ; $(MAKE) VARIANT=tsan check-variant
 ## check-e2e     the schema at the sqlite3 prompt, and everything through a real HAProxy
 check-e2e: build/spoa-rules
 	tests/schema/run
+	tests/rules/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
 
 ## test-versions the end-to-end tests with HAProxy 2.6, 3.0 and 3.2, the latter two from Debian's newer releases
@@ -138,7 +139,7 @@ fuzz: deps-dev $(B)/gen/rules_sql.c
 	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer; done
 
 ## bench         measures; prints ratios. QUICK=1: under a minute
-bench: deps-dev build/spoa-rules build/release/tests/bench/null_agent
+bench: deps-bench build/spoa-rules $(patsubst %,build/release/tests/bench/%,null_agent match reload)
 	tests/bench/run
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
@@ -172,6 +173,7 @@ install: build/spoa-rules
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
+BENCH_PACKAGES := $(RUN_PACKAGES) wrk
 TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client
 DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck wrk
 
@@ -186,6 +188,7 @@ endef
 ## deps          installs the Debian packages that building, running and testing need, if any is missing
 deps: deps-test
 deps-run: ; $(call install_missing,$(RUN_PACKAGES))
+deps-bench: ; $(call install_missing,$(BENCH_PACKAGES))
 deps-test: ; $(call install_missing,$(TEST_PACKAGES))
 deps-dev: ; $(call install_missing,$(DEV_PACKAGES))
 
@@ -202,6 +205,6 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 .PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions debug asan tsan fuzz bench lint format \
-        install deps deps-run deps-test deps-dev run clean help
+        install deps deps-run deps-bench deps-test deps-dev run clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)

@@ -177,6 +177,7 @@ int main(int argc, char **argv)
         measure_beside(&agent, fd, false);
         measure_beside(&agent, fd, true);
     }
+    sleep(1); /* the last old rule set goes with the next look at the file */
     printf("resident: %ld MB before, %ld MB after\n", before / 1024, agent_rss_kb(&agent) / 1024);
     close(fd);
     agent_stop(&agent);
