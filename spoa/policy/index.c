@@ -13,13 +13,14 @@ enum key_kind { KEY_EXACT, KEY_PREFIX, KEY_SUFFIX, KEY_NETWORK };
 
 /* One question that a request has to ask. */
 struct probe {
+    uint64_t seed; /* of its hashes: see probe_of() */
     uint8_t  attribute;
     uint8_t  kind;   /* enum key_kind */
     uint8_t  bits;   /* KEY_NETWORK: of the family */
     uint16_t length; /* bytes of a prefix or suffix, bits of a network */
 };
 
-/* Two keys with one hash share a bucket, which only costs comparisons. */
+/* Two keys with one hash share a bucket, which costs comparisons, and may have a request meet it twice. */
 struct bucket {
     uint64_t hash;
     uint32_t first; /* the rank itself where there is one, else the position of the first in `ranks` */
@@ -49,12 +50,18 @@ static uint16_t rounded_length(size_t n)
     return length;
 }
 
+/* XXH3 takes a seed for random bits: with one that is only a few small numbers, short keys of different probes collide. */
+static struct probe probe_of(unsigned attribute, enum key_kind kind, unsigned bits, unsigned length)
+{
+    const uint64_t numbers[] = { attribute, kind, bits, length };
+
+    return (struct probe){ XXH3_64bits(numbers, sizeof numbers), (uint8_t)attribute, (uint8_t)kind, (uint8_t)bits,
+                           (uint16_t)length };
+}
+
 static uint64_t hash_key(struct probe probe, const void *bytes, size_t n)
 {
-    uint64_t seed =
-        (uint64_t)probe.length << 24 | (uint64_t)probe.bits << 16 | (uint64_t)probe.kind << 8 | probe.attribute;
-
-    return XXH3_64bits_withSeed(bytes, n, seed);
+    return XXH3_64bits_withSeed(bytes, n, probe.seed);
 }
 
 static uint64_t hash_network(struct probe probe, const struct address *address)
@@ -81,12 +88,12 @@ static size_t glob_keys(const struct pattern *pattern, struct key keys[2])
     while (suffix < text.n && is_literal(text.p[text.n - 1 - suffix]))
         suffix++;
     if (prefix > 0) {
-        struct probe probe = { pattern->attribute, KEY_PREFIX, 0, rounded_length(prefix) };
+        struct probe probe = probe_of(pattern->attribute, KEY_PREFIX, 0, rounded_length(prefix));
 
         keys[n++] = (struct key){ hash_key(probe, text.p, probe.length), probe };
     }
     if (suffix > 0) {
-        struct probe probe = { pattern->attribute, KEY_SUFFIX, 0, rounded_length(suffix) };
+        struct probe probe = probe_of(pattern->attribute, KEY_SUFFIX, 0, rounded_length(suffix));
 
         keys[n++] = (struct key){ hash_key(probe, text.p + text.n - probe.length, probe.length), probe };
     }
@@ -96,18 +103,19 @@ static size_t glob_keys(const struct pattern *pattern, struct key keys[2])
 /* The keys that `pattern` offers: each request that it matches has them. */
 static size_t pattern_keys(const struct pattern *pattern, struct key keys[2])
 {
-    struct probe probe = { pattern->attribute, KEY_EXACT, 0, 0 };
+    struct probe probe;
 
     if (pattern->negated)
         return 0;
     switch (pattern->kind) {
     case PATTERN_EXACT:
+        probe = probe_of(pattern->attribute, KEY_EXACT, 0, 0);
         keys[0] = (struct key){ hash_key(probe, pattern->text.p, pattern->text.n), probe };
         return 1;
     case PATTERN_GLOB:
         return glob_keys(pattern, keys);
     case PATTERN_NETWORK:
-        probe = (struct probe){ ATTRIBUTE_SRC, KEY_NETWORK, pattern->network.address.bits, pattern->network.prefix };
+        probe = probe_of(ATTRIBUTE_SRC, KEY_NETWORK, pattern->network.address.bits, pattern->network.prefix);
         keys[0] = (struct key){ hash_network(probe, &pattern->network.address), probe };
         return 1;
     case PATTERN_PRESENT:
@@ -204,15 +212,10 @@ static bool choose_key(const struct builder *b, const struct rule *rule, struct 
     return fewest != UINT32_MAX;
 }
 
-static bool probe_eq(struct probe a, struct probe b)
-{
-    return a.attribute == b.attribute && a.kind == b.kind && a.bits == b.bits && a.length == b.length;
-}
-
 static void note_probe(struct index *index, struct probe probe, size_t *room)
 {
     for (size_t i = 0; i < index->probes_n; i++)
-        if (probe_eq(index->probes[i], probe))
+        if (index->probes[i].seed == probe.seed)
             return;
     if (index->probes_n == *room) {
         *room = *room == 0 ? 64 : *room * 2;
@@ -351,15 +354,18 @@ bool index_find(const struct index *index, const struct request *request, struct
 /* Runs are few: the least of their heads is found by looking at all. */
 bool index_next(struct index_cursor *cursor, uint32_t *rank)
 {
-    size_t best = 0;
+    uint32_t least = UINT32_MAX;
 
-    if (cursor->n == 0)
-        return false;
-    for (size_t i = 1; i < cursor->n; i++)
-        if (*cursor->runs[i].next < *cursor->runs[best].next)
-            best = i;
-    *rank = *cursor->runs[best].next++;
-    if (cursor->runs[best].next == cursor->runs[best].end)
-        cursor->runs[best] = cursor->runs[--cursor->n];
-    return true;
+    for (size_t i = 0; i < cursor->n; i++)
+        if (*cursor->runs[i].next < least)
+            least = *cursor->runs[i].next;
+    /* In each run that has it: a bucket met twice must not give a rule twice. */
+    for (size_t i = cursor->n; i-- > 0;) {
+        struct index_run *run = &cursor->runs[i];
+
+        if (*run->next == least && ++run->next == run->end)
+            *run = cursor->runs[--cursor->n];
+    }
+    *rank = least;
+    return least != UINT32_MAX;
 }

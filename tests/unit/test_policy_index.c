@@ -367,6 +367,21 @@ START_TEST(test_index_plain_and_sqlite_agree)
 }
 END_TEST
 
+/* Two keys of one request may have one hash, and then it meets their bucket twice. */
+START_TEST(test_a_rank_comes_once)
+{
+    static const uint32_t a[] = { 1, 4, 9 }, b[] = { 0, 4, 5, 9 }, expected[] = { 0, 1, 4, 5, 9 };
+    struct index_cursor   cursor = { .n = 3, .runs = { { a, a + 3 }, { b, b + 4 }, { a, a + 3 } } };
+    uint32_t              rank;
+
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        ck_assert(index_next(&cursor, &rank));
+        ck_assert_uint_eq(rank, expected[i]);
+    }
+    ck_assert(!index_next(&cursor, &rank));
+}
+END_TEST
+
 int main(void)
 {
     Suite   *suite = suite_create("index");
@@ -375,6 +390,7 @@ int main(void)
     int      failed;
 
     tcase_set_timeout(tcase, 3600);
+    tcase_add_test(tcase, test_a_rank_comes_once);
     tcase_add_test(tcase, test_index_plain_and_sqlite_agree);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
