@@ -150,11 +150,11 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
 
 ## lint          clang-format, clang-tidy, cppcheck, shellcheck: silent when all is well
 lint: deps-dev
-	clang-format --dry-run -Werror $(SOURCES)
-	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+	@clang-format --dry-run -Werror $(SOURCES)
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem -Ispoa -Itests -DSPOA_VERSION='""' spoa
-	clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN_SRC) -- -std=c11 -D_GNU_SOURCE -Ispoa -DSPOA_VERSION='""' 2>/dev/null
-	shellcheck $(SCRIPTS)
+	@clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN_SRC) -- -std=c11 -D_GNU_SOURCE -Ispoa -DSPOA_VERSION='""' 2>/dev/null
+	@shellcheck $(SCRIPTS)
 
 ## format        puts all C into the house style
 format: deps-dev

@@ -65,15 +65,11 @@ struct rule_value {
 };
 
 /* The columns of one rule in the order of the table; the X-macro names them once for SQL, loader and compiler. */
-#define RULE_COLUMNS(X)                                                                                                \
-    X(id)                                                                                                              \
-    X(name)                                                                                                            \
-    X(priority)                                                                                                        \
-    X(src)                                                                                                             \
-    X(method)                                                                                                          \
-    X(host)                                                                                                            \
-    X(path) X(match) X(action) X(requests) X(period) X(per) X(algorithm) X(burst) X(over) X(status) X(ban) X(shadow)   \
-        X(policy) X(valid_from) X(valid_until)
+/* clang-format off */
+#define RULE_COLUMNS(X)                                                                                        \
+    X(id) X(name) X(priority) X(src) X(method) X(host) X(path) X(match) X(action) X(requests) X(period) X(per) \
+    X(algorithm) X(burst) X(over) X(status) X(ban) X(shadow) X(policy) X(valid_from) X(valid_until)
+/* clang-format on */
 
 struct rule_row {
 #define X(column) struct rule_value column;

@@ -70,6 +70,7 @@ wait_until() {
     done
 }
 
+# shellcheck disable=SC2120 # tests pass them
 start_agent() { # [OPTION...]
     local -a options=(--rules "$RULES_DB" --data "$TMP")
     case $AGENT_HELP in *--runtime*) options+=(--runtime "$TMP") ;; esac
@@ -98,7 +99,7 @@ start_origin() { # SCRIPT
 }
 
 start_stack() { # [NAME=VALUE...]
-    start_agent
+    start_agent # shellcheck disable=SC2119
     start_haproxy "$@"
     wait_until asks
 }
