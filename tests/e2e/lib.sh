@@ -99,7 +99,8 @@ start_origin() { # SCRIPT
 }
 
 start_stack() { # [NAME=VALUE...]
-    start_agent # shellcheck disable=SC2119
+    # shellcheck disable=SC2119
+    start_agent
     start_haproxy "$@"
     wait_until asks
 }
