@@ -19,16 +19,17 @@ INSERT INTO rules(name, per, requests, period, policy, note) VALUES
   ('each API key', 'api_key', 100, 60, 'keys',
    'curl -i -H "X-API-Key: K1" localhost:8080/ answers RateLimit-Limit: 100; without a key this rule does not apply');
 
--- over = 'slow': what comes over the limit is answered, but late.
+-- over = 'slow': what comes over the limit is answered, but waits its turn behind what else came over a limit: HAProxy
+-- hands few such requests at a time to the origin.
 INSERT INTO rules(name, path, per, requests, period, over, note) VALUES
   ('reports are expensive', '/reports/*', 'src', 3, 60, 'slow',
-   'the fourth curl localhost:8080/reports/1 within a minute takes longer');
+   'the fourth curl localhost:8080/reports/1 within a minute is verdict=slow in var/haproxy.log; alone it does not wait');
 
 -- Generous enough to be met only by a loop.
 INSERT INTO rules(name, priority, per, requests, period, note) VALUES
   ('each client', 200, 'src', 6000, 60, 'an IPv6 client is counted by its /64');
 
--- shadow = 1: counted, never enforced. What it would have refused shows as shadow_denied in the report.
+-- shadow = 1: counted as if it were in force, but it refuses nobody. Once live, it knows who has used it up.
 INSERT INTO rules(name, priority, per, requests, period, algorithm, burst, shadow, note) VALUES
   ('stricter, on trial', 200, 'src', 60, 60, 'token', 20, 1,
    'UPDATE rules SET shadow = 0 WHERE name LIKE ''stricter%'' puts it in force');

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "policy/decide.h"
 #include "store/rules_db.h"
 
@@ -26,14 +27,10 @@ struct explanation {
 
 static void print_value(struct span value)
 {
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
+    char one[ESCAPED_MAX(1)];
 
-        if (c < 0x20 || c == 0x7F)
-            printf("\\x%02X", c);
-        else
-            putchar(c);
-    }
+    for (size_t i = 0; i < value.n; i++)
+        fwrite(one, 1, escape_controls((struct span){ value.p + i, 1 }, one, sizeof one), stdout);
 }
 
 static void print_request(const struct explanation *e)

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/escape.h"
+
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static enum log_level    log_level = LOG_INFO;
 
@@ -25,9 +27,11 @@ bool log_level_parse(const char *name, enum log_level *level)
     return false;
 }
 
+#define TEXT_SIZE 2048
+
 static void write_line(enum log_level level, const char *text)
 {
-    char            line[2048 * 4 + 64];
+    char            line[ESCAPED_MAX(TEXT_SIZE) + 64];
     struct timespec ts;
     struct tm       tm;
     size_t          n;
@@ -36,14 +40,7 @@ static void write_line(enum log_level level, const char *text)
     gmtime_r(&ts.tv_sec, &tm);
     n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
     n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
-    for (const char *p = text; *p != '\0' && n < sizeof line - 8; p++) {
-        unsigned char c = (unsigned char)*p;
-
-        if (c < 0x20 || c == 0x7F)
-            n += (size_t)snprintf(line + n, sizeof line - n, "\\x%02X", c);
-        else
-            line[n++] = (char)c;
-    }
+    n += escape_controls(span_of(text), line + n, sizeof line - n - 1);
     line[n++] = '\n';
     /* One write a line keeps the lines of several threads apart. A full or closed standard error is nobody's reason to stop. */
     if (write(STDERR_FILENO, line, n) < 0)
@@ -52,7 +49,7 @@ static void write_line(enum log_level level, const char *text)
 
 void log_write(enum log_level level, const char *format, ...)
 {
-    char    text[2048];
+    char    text[TEXT_SIZE];
     va_list args;
 
     if (level > log_level)
@@ -65,7 +62,7 @@ void log_write(enum log_level level, const char *format, ...)
 
 void log_write_rated(struct log_rate *rate, enum log_level level, const char *format, ...)
 {
-    char     text[2048];
+    char     text[TEXT_SIZE];
     unsigned kept_back;
     va_list  args;
     time_t   now = time(NULL);

@@ -12,6 +12,7 @@
 
 struct lint {
     const struct ruleset *set;
+    int64_t               unix_us;
     problem_fn           *problem;
     void                 *context;
 };
@@ -116,36 +117,33 @@ static bool per_covers(const struct rule *a, const struct rule *b)
     return true;
 }
 
-/* A request that the index takes to all rules that may cover `rule`: with the values that its patterns fix. */
+/* A request that the index takes to all rules that may cover `rule`: with the values that its patterns fix. A GLOB stands
+ * for itself, since it begins and ends as what it matches does. */
 static void typical_request(const struct rule *rule, struct request *request)
 {
-    bool only;
-
     request_init(request, NULL, 0);
     for (size_t i = 0; i < rule->patterns_n; i++) {
         const struct pattern *pattern = &rule->patterns[i];
 
         if (pattern->negated)
             continue;
-        if (pattern->kind == PATTERN_EXACT)
+        if (pattern->kind == PATTERN_EXACT || pattern->kind == PATTERN_GLOB) {
             request->value[pattern->attribute] = pattern->text;
-        else if (pattern->kind == PATTERN_GLOB)
-            request->value[pattern->attribute] = literal_prefix(pattern->text, &only);
-        else if (pattern->kind == PATTERN_NETWORK) {
+        } else if (pattern->kind == PATTERN_NETWORK) {
             request->src = pattern->network.address;
             request->value[ATTRIBUTE_SRC] = SPAN_LITERAL("");
         }
     }
 }
 
+/* Whether `rule` never applies because of `earlier`. Where that has a policy, another rule may have taken its place, and it
+ * neither ends the walk nor takes the policy itself; but then the policy is taken for `rule` as well. */
 static bool hides(const struct rule *earlier, const struct rule *rule)
 {
-    if (earlier->shadow)
-        return false;
-    if (earlier->action == RULE_LIMIT &&
-        (rule->shadow || earlier->policy < 0 || earlier->policy != rule->policy || !per_covers(earlier, rule)))
-        return false;
-    return rule_covers(earlier, rule);
+    bool same_policy = earlier->policy >= 0 && earlier->policy == rule->policy;
+    bool ends = earlier->action != RULE_LIMIT && earlier->policy < 0;
+
+    return !earlier->shadow && (ends || same_policy) && rule_covers(earlier, rule) && per_covers(earlier, rule);
 }
 
 static void lint_reach(const struct lint *lint, uint32_t rank)
@@ -163,7 +161,7 @@ static void lint_reach(const struct lint *lint, uint32_t rank)
 
         if (!hides(earlier, rule))
             continue;
-        if (earlier->action == RULE_LIMIT)
+        if (earlier->policy >= 0)
             warn(lint, rule, "policy",
                  "never applies: rule %" PRId64 " of the same policy comes first and matches all that it matches",
                  earlier->id);
@@ -181,6 +179,15 @@ struct fingerprint {
     uint32_t rank;
 };
 
+/* The pattern of `rule` on the same attribute, or NULL. */
+static const struct pattern *counterpart(const struct rule *rule, const struct pattern *pattern)
+{
+    for (size_t i = 0; i < rule->patterns_n; i++)
+        if (rule->patterns[i].attribute == pattern->attribute)
+            return &rule->patterns[i];
+    return NULL;
+}
+
 static bool same_rule(const struct rule *a, const struct rule *b)
 {
     if (a->action != b->action || a->shadow != b->shadow || a->slow != b->slow || a->policy != b->policy ||
@@ -188,25 +195,51 @@ static bool same_rule(const struct rule *a, const struct rule *b)
         memcmp(a->per, b->per, a->per_n) != 0 || memcmp(&a->limit, &b->limit, sizeof a->limit) != 0 ||
         a->from_us != b->from_us || a->until_us != b->until_us)
         return false;
-    for (size_t i = 0; i < a->patterns_n; i++)
-        if (a->patterns[i].attribute != b->patterns[i].attribute || !same_pattern(&a->patterns[i], &b->patterns[i]))
+    for (size_t i = 0; i < a->patterns_n; i++) {
+        const struct pattern *other = counterpart(b, &a->patterns[i]);
+
+        if (other == NULL || !same_pattern(&a->patterns[i], other))
             return false;
+    }
     return true;
 }
 
+static uint64_t hash_pattern(const struct pattern *pattern)
+{
+    uint64_t seed = (uint64_t)pattern->kind << 16 | (uint64_t)pattern->negated << 8 | pattern->attribute;
+
+    switch (pattern->kind) {
+    case PATTERN_EXACT:
+    case PATTERN_GLOB:
+        return XXH3_64bits_withSeed(pattern->text.p, pattern->text.n, seed);
+    case PATTERN_NETWORK:
+        return XXH3_64bits_withSeed(&pattern->network, sizeof pattern->network, seed);
+    case PATTERN_LIST:
+        return XXH3_64bits_withSeed(&pattern->list, sizeof(struct list *), seed);
+    case PATTERN_ONE_OF:
+        for (size_t i = 0; i < pattern->one_of.n; i++)
+            seed = XXH3_64bits_withSeed(pattern->one_of.first[i].text.p, pattern->one_of.first[i].text.n, seed);
+        return seed;
+    case PATTERN_PRESENT:
+    case PATTERN_REGEX: /* never the same: see same_pattern() */
+        return XXH3_64bits_withSeed("", 0, seed);
+    }
+    return seed;
+}
+
+/* Of all that same_rule() compares, since only neighbours are compared; the order of patterns does not count. */
 static uint64_t hash_rule(const struct rule *rule)
 {
-    uint64_t hash = XXH3_64bits_withSeed(&rule->limit, sizeof rule->limit, rule->action);
+    const int64_t parts[] = { rule->action, rule->shadow,  rule->slow,    rule->policy,
+                              rule->status, rule->from_us, rule->until_us };
+    uint64_t      hash = XXH3_64bits_withSeed(parts, sizeof parts, 0);
+    uint64_t      patterns = 0;
 
-    for (size_t i = 0; i < rule->patterns_n; i++) {
-        const struct pattern *pattern = &rule->patterns[i];
-
-        if (pattern->kind == PATTERN_EXACT || pattern->kind == PATTERN_GLOB)
-            hash = XXH3_64bits_withSeed(pattern->text.p, pattern->text.n, hash);
-        else if (pattern->kind == PATTERN_NETWORK)
-            hash = XXH3_64bits_withSeed(&pattern->network, sizeof pattern->network, hash);
-    }
-    return hash;
+    hash = XXH3_64bits_withSeed(&rule->limit, sizeof rule->limit, hash);
+    hash = XXH3_64bits_withSeed(rule->per, rule->per_n, hash);
+    for (size_t i = 0; i < rule->patterns_n; i++)
+        patterns += hash_pattern(&rule->patterns[i]);
+    return XXH3_64bits_withSeed(&patterns, sizeof patterns, hash);
 }
 
 static int compare_fingerprints(const void *a, const void *b)
@@ -231,13 +264,21 @@ static void lint_duplicates(const struct lint *lint)
     for (size_t i = 1; i < n; i++) {
         const struct rule *earlier = &lint->set->rules[prints[i - 1].rank], *rule = &lint->set->rules[prints[i].rank];
 
-        if (prints[i].hash == prints[i - 1].hash && same_rule(earlier, rule))
+        /* Of a rule that is never reached that has been said. */
+        if (prints[i].hash == prints[i - 1].hash && same_rule(earlier, rule) && !hides(earlier, rule))
             warn(lint, rule, NULL, "says the same as rule %" PRId64, earlier->id);
     }
     free(prints);
 }
 
 /* ---- attributes ---- */
+
+static const char *column_of(unsigned attribute)
+{
+    static const char *const own[] = { "src", "method", "host", "path" };
+
+    return attribute < sizeof own / sizeof *own ? own[attribute] : "match";
+}
 
 static void lint_attributes(const struct lint *lint, const struct rule *rule, const struct span *sent, size_t sent_n)
 {
@@ -255,21 +296,24 @@ static void lint_attributes(const struct lint *lint, const struct rule *rule, co
         for (size_t k = 0; k < sent_n && !known; k++)
             known = span_eq(sent[k], name);
         if (!known)
-            warn(lint, rule, i < rule->patterns_n ? "match" : "per", "HAProxy does not send the attribute '%.*s'",
-                 (int)name.n, name.p);
+            warn(lint, rule, i < rule->patterns_n ? column_of(used[i]) : "per",
+                 "HAProxy does not send the attribute '%.*s'", (int)name.n, name.p);
     }
 }
 
-/* Each request has these, as HAProxy sends it; others depend on what a client says. */
+/* Each request has these, as HAProxy sends it (the sample refuses one without Host); others depend on what a client says. */
 static bool can_be_left_out(unsigned attribute)
 {
-    return attribute != ATTRIBUTE_SRC && attribute != ATTRIBUTE_METHOD && attribute != ATTRIBUTE_PATH;
+    return attribute >= ATTRIBUTE_QUERY;
 }
 
-/* Whether `other` limits or denies those whom `rule` does not count since they lack `attribute`. */
-static bool catches(const struct rule *other, const struct rule *rule, unsigned attribute)
+/* Whether `other` limits or denies those whom `rule` does not count since they lack `attribute`, or allows them and says
+ * that it means them. */
+static bool catches(const struct lint *lint, const struct rule *other, const struct rule *rule, unsigned attribute)
 {
-    if (other == rule || other->shadow || other->action == RULE_ALLOW ||
+    bool means_absent = false;
+
+    if (other == rule || other->shadow || other->until_us <= lint->unix_us ||
         memchr(other->per, (int)attribute, other->per_n) != NULL)
         return false;
     for (size_t i = 0; i < other->patterns_n; i++) {
@@ -280,6 +324,7 @@ static bool catches(const struct rule *other, const struct rule *rule, unsigned 
             /* It has to match an absent value. */
             if (!pattern->negated)
                 return false;
+            means_absent = true;
             continue;
         }
         for (size_t k = 0; k < rule->patterns_n && !covered; k++)
@@ -287,7 +332,7 @@ static bool catches(const struct rule *other, const struct rule *rule, unsigned 
         if (!covered)
             return false;
     }
-    return true;
+    return other->action != RULE_ALLOW || means_absent;
 }
 
 static bool requires(const struct rule *rule, unsigned attribute)
@@ -314,7 +359,7 @@ static void lint_unlimited(const struct lint *lint, const struct rule *rule)
         bool        caught = !can_be_left_out(attribute) || requires(rule, attribute);
 
         for (size_t k = 0; k < n && !caught; k++)
-            caught = catches(&lint->set->rules[k], rule, attribute);
+            caught = catches(lint, &lint->set->rules[k], rule, attribute);
         if (!caught)
             warn(lint, rule, "per",
                  "who sends no '%.*s' is not limited by it, nor by another rule: add a limit without it", (int)name.n,
@@ -325,13 +370,15 @@ static void lint_unlimited(const struct lint *lint, const struct rule *rule)
 void ruleset_lint(const struct ruleset *set, const struct span *sent, size_t sent_n, int64_t unix_us,
                   problem_fn *problem, void *context)
 {
-    struct lint lint = { set, problem, context };
+    struct lint lint = { set, unix_us, problem, context };
 
     for (uint32_t i = 0; i < set->n; i++) {
         const struct rule *rule = &set->rules[i];
 
-        if (rule->until_us <= unix_us)
+        if (rule->until_us <= unix_us) {
             warn(&lint, rule, "valid_until", "is over: the rule never applies again");
+            continue;
+        }
         lint_reach(&lint, i);
         if (sent != NULL)
             lint_attributes(&lint, rule, sent, sent_n);

@@ -8,10 +8,17 @@
 
 #include "base/arena.h"
 
+/* A slot has part of the hash, so that what is looked for and not there costs one cache line and not one for each entry
+ * passed by: a million entries fit no cache. */
+struct slot {
+    uint32_t tag;
+    uint32_t at; /* position + 1; 0: empty */
+};
+
 /* A set of byte strings: open addressing over positions in an array of them. */
 struct table {
-    uint32_t *slots; /* position + 1; 0: empty */
-    size_t    mask;
+    struct slot *slots;
+    size_t       mask;
 };
 
 /* Networks are looked up once for each length of prefix that occurs. */
@@ -92,6 +99,11 @@ void list_add(struct list *list, struct span entry)
     list->texts[list->size++] = arena_span(&list->arena, entry);
 }
 
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
 static uint64_t hash_span(struct span span)
 {
     return XXH3_64bits(span.p, span.n);
@@ -120,29 +132,36 @@ static void table_init(struct table *table, size_t n)
 }
 
 /* The slot that holds the text, or the empty one where it belongs. */
-static uint32_t *find_text(const struct list *list, struct span text)
+static struct slot *find_text(const struct list *list, struct span text, uint64_t hash)
 {
-    size_t at = hash_span(text) & list->by_text.mask;
+    const struct table *table = &list->by_text;
+    size_t              at = hash & table->mask;
 
-    while (list->by_text.slots[at] != 0 && !span_eq(list->texts[list->by_text.slots[at] - 1], text))
-        at = (at + 1) & list->by_text.mask;
-    return &list->by_text.slots[at];
+    while (table->slots[at].at != 0 &&
+           (table->slots[at].tag != tag_of(hash) || !span_eq(list->texts[table->slots[at].at - 1], text)))
+        at = (at + 1) & table->mask;
+    return &table->slots[at];
 }
 
-static uint32_t *find_network(const struct list *list, const struct network *network)
+static struct slot *find_network(const struct list *list, const struct network *network, uint64_t hash)
 {
-    size_t at = hash_network(network) & list->by_network.mask;
+    const struct table *table = &list->by_network;
+    size_t              at = hash & table->mask;
 
-    while (list->by_network.slots[at] != 0 && !network_eq(&list->networks[list->by_network.slots[at] - 1], network))
-        at = (at + 1) & list->by_network.mask;
-    return &list->by_network.slots[at];
+    while (table->slots[at].at != 0 &&
+           (table->slots[at].tag != tag_of(hash) || !network_eq(&list->networks[table->slots[at].at - 1], network)))
+        at = (at + 1) & table->mask;
+    return &table->slots[at];
 }
 
 void list_finish(struct list *list)
 {
     table_init(&list->by_text, list->size);
-    for (size_t i = 0; i < list->size; i++)
-        *find_text(list, list->texts[i]) = (uint32_t)i + 1;
+    for (size_t i = 0; i < list->size; i++) {
+        uint64_t hash = hash_span(list->texts[i]);
+
+        *find_text(list, list->texts[i], hash) = (struct slot){ tag_of(hash), (uint32_t)i + 1 };
+    }
 }
 
 static void note_length(struct list *list, const struct network *network)
@@ -177,7 +196,9 @@ bool list_compile_addresses(struct list *list, struct span *bad, char *remedy)
     }
     table_init(&list->by_network, list->size);
     for (size_t i = 0; i < list->size; i++) {
-        *find_network(list, &list->networks[i]) = (uint32_t)i + 1;
+        uint64_t hash = hash_network(&list->networks[i]);
+
+        *find_network(list, &list->networks[i], hash) = (struct slot){ tag_of(hash), (uint32_t)i + 1 };
         note_length(list, &list->networks[i]);
     }
     return true;
@@ -185,21 +206,33 @@ bool list_compile_addresses(struct list *list, struct span *bad, char *remedy)
 
 bool list_holds_text(const struct list *list, struct span text)
 {
-    return *find_text(list, text) != 0;
+    return find_text(list, text, hash_span(text))->at != 0;
 }
+
+/* Look-ups that are under way at a time: a large table is in no cache. */
+#define BATCH 8
 
 bool list_holds_address(const struct list *list, const struct address *address)
 {
-    assert(list->networks != NULL);
-    for (size_t i = 0; i < list->lengths_n; i++) {
-        const struct length *length = &list->lengths[i];
-        struct network       wanted;
+    struct network wanted[BATCH];
+    uint64_t       hashes[BATCH];
 
-        if (length->bits != address->bits)
-            continue;
-        wanted = (struct network){ address_masked(*address, length->prefix), length->prefix };
-        if (*find_network(list, &wanted) != 0)
-            return true;
+    assert(list->networks != NULL);
+    for (size_t i = 0; i < list->lengths_n;) {
+        size_t n = 0;
+
+        for (; i < list->lengths_n && n < BATCH; i++) {
+            const struct length *length = &list->lengths[i];
+
+            if (length->bits != address->bits)
+                continue;
+            wanted[n] = (struct network){ address_masked(*address, length->prefix), length->prefix };
+            hashes[n] = hash_network(&wanted[n]);
+            __builtin_prefetch(&list->by_network.slots[hashes[n++] & list->by_network.mask]);
+        }
+        for (size_t k = 0; k < n; k++)
+            if (find_network(list, &wanted[k], hashes[k])->at != 0)
+                return true;
     }
     return false;
 }

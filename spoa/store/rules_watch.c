@@ -33,7 +33,8 @@ struct rules_watch {
     int                  stop_fd;
     char                *path;
     struct rules_stamp   seen;
-    bool                 pending; /* what was seen has not been read yet */
+    struct rules_stamp   in_force; /* when what is in force was read */
+    bool                 pending;  /* what was seen has not been read yet */
     unsigned             busy_looks;
     int64_t              loaded_us; /* monotonic: when the last load began */
     bool                 untidy;    /* memory of an old set, or of a compilation, may be given back */
@@ -64,14 +65,19 @@ void rules_log_set(const char *path, size_t rules, size_t residue)
 
 static void load(struct rules_watch *watch)
 {
-    struct ruleset *set;
-    unsigned        told = 0;
-    size_t          rules, residue;
+    const struct ruleset *previous = NULL;
+    struct ruleset       *set;
+    unsigned              told = 0;
+    size_t                rules, residue;
 
+    /* Another file may be a dump that was edited by hand, stamps of lists and all. */
+    if (watch->in_force.device == watch->seen.device && watch->in_force.inode == watch->seen.inode)
+        previous = watch->slot->current;
     watch->loaded_us = moment_now().mono_us;
     watch->untidy = true;
-    switch (rules_db_load(watch->path, watch->slot->current, rules_log_problem, &told, &set)) {
+    switch (rules_db_load(watch->path, previous, rules_log_problem, &told, &set)) {
     case RULES_LOADED:
+        watch->in_force = watch->seen;
         rules = set->n;
         residue = set->index.residue_n;
         ruleset_publish(watch->slot, set);
@@ -139,6 +145,7 @@ struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first
         return NULL;
     watch->path = strdup(path);
     watch->seen = first;
+    watch->in_force = first;
     watch->slot = slot;
     watch->published = published;
     watch->context = context;
