@@ -17,6 +17,7 @@
 #include "command_explain.h"
 #include "policy/publish.h"
 #include "server/server.h"
+#include "store/rules_db.h"
 #include "store/rules_watch.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:9010"
@@ -216,10 +217,10 @@ static struct ruleset *first_rules(const char *path, struct rules_stamp *stamp)
     struct ruleset *set;
     enum rules_load result;
 
-    if (!rules_db_create(path, print_problem, &path))
+    if (!rules_file_create(path, print_problem, &path))
         return NULL;
     for (int tries = 0;; tries++) {
-        *stamp = rules_db_stamp(path);
+        *stamp = rules_file_stamp(path);
         result = rules_db_load(path, NULL, print_problem, &path, &set);
         if (result != RULES_BUSY)
             break;

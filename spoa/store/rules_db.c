@@ -1,143 +1,20 @@
 #include "store/rules_db.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
-extern const char rules_sql[]; /* sql/rules.sql, embedded by the Makefile */
+#include "store/rules_file.h"
 
-/* In a database file's header (https://www.sqlite.org/fileformat2.html). */
-#define HEADER_SIZE           100
-#define HEADER_WRITE_VERSION  18 /* 2: WAL */
-#define HEADER_CHANGE_COUNTER 24
-
-struct source {
-    const char *path;
-    problem_fn *problem;
-    void       *context;
-};
-
-__attribute__((format(printf, 2, 3))) static void tell(const struct source *source, const char *format, ...)
-{
-    char    text[PROBLEM_TEXT_MAX];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    source->problem(source->context, &(struct problem){ .column = source->path, .remedy = text });
-}
-
-/* ---- the file ---- */
-
-static ssize_t read_header(const char *path, unsigned char header[HEADER_SIZE])
-{
-    int     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n;
-
-    if (fd < 0)
-        return -1;
-    /* Closing it drops any lock that this process holds on the file: it holds none, see the header. */
-    n = pread(fd, header, HEADER_SIZE, 0);
-    close(fd);
-    return n;
-}
-
-struct rules_stamp rules_db_stamp(const char *path)
-{
-    struct rules_stamp stamp = { 0 };
-    unsigned char      header[HEADER_SIZE];
-    struct stat        st;
-
-    if (stat(path, &st) != 0)
-        return stamp;
-    stamp.exists = true;
-    stamp.device = (uint64_t)st.st_dev;
-    stamp.inode = (uint64_t)st.st_ino;
-    stamp.size = (uint64_t)st.st_size;
-    stamp.modified_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    if (S_ISREG(st.st_mode) && read_header(path, header) == HEADER_SIZE) {
-        const unsigned char *c = header + HEADER_CHANGE_COUNTER;
-
-        stamp.changes = (uint32_t)c[0] << 24 | (uint32_t)c[1] << 16 | (uint32_t)c[2] << 8 | c[3];
-    }
-    return stamp;
-}
-
-bool rules_stamp_eq(const struct rules_stamp *a, const struct rules_stamp *b)
-{
-    return a->exists == b->exists && a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->modified_ns == b->modified_ns && a->changes == b->changes;
-}
-
-/* What SQLite would open in a way that an operator does not expect, or not at all. */
-static bool is_readable(const struct source *source)
-{
-    unsigned char header[HEADER_SIZE];
-    struct stat   st;
-    ssize_t       n;
-
-    if (stat(source->path, &st) != 0) {
-        tell(source, "%s", strerror(errno));
-        return false;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        tell(source, "not a file");
-        return false;
-    }
-    n = read_header(source->path, header);
-    if (n < 0) {
-        tell(source, "%s", strerror(errno));
-        return false;
-    }
-    if (n < HEADER_SIZE || memcmp(header, "SQLite format 3", 16) != 0) {
-        tell(source, "not an SQLite database");
-        return false;
-    }
-    if (header[HEADER_WRITE_VERSION] == 2) {
-        tell(source,
-             "in WAL mode, where a change may stand in another file for long: run PRAGMA journal_mode=DELETE on it");
-        return false;
-    }
-    return true;
-}
-
-bool rules_db_create(const char *path, problem_fn *problem, void *context)
-{
-    struct source source = { path, problem, context };
-    sqlite3      *db = NULL;
-    struct stat   st;
-    char         *message = NULL;
-    bool          created;
-
-    if (stat(path, &st) == 0 && st.st_size > 0)
-        return true;
-    created = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK &&
-              sqlite3_exec(db, rules_sql, NULL, NULL, &message) == SQLITE_OK;
-    if (!created)
-        tell(&source, "cannot be created: %s",
-             message != NULL ? message
-             : db != NULL    ? sqlite3_errmsg(db)
-                             : "out of memory");
-    sqlite3_free(message);
-    sqlite3_close(db);
-    return created;
-}
-
-/* ---- reading ---- */
+/* ---- a copy, and whether it is sound ---- */
 
 static bool is_busy(int code)
 {
     return (code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED;
 }
 
-static enum rules_load copy_into(sqlite3 *memory, const struct source *source)
+static enum rules_load copy_into(sqlite3 *memory, const struct rules_source *source)
 {
     enum rules_load result = RULES_REFUSED;
     sqlite3        *file = NULL;
@@ -155,24 +32,24 @@ static enum rules_load copy_into(sqlite3 *memory, const struct source *source)
     else if (is_busy(code))
         result = RULES_BUSY;
     else
-        tell(source, "%s", file != NULL && backup == NULL ? sqlite3_errmsg(file) : sqlite3_errstr(code));
+        rules_tell(source, "%s", file != NULL && backup == NULL ? sqlite3_errmsg(file) : sqlite3_errstr(code));
     sqlite3_backup_finish(backup);
     sqlite3_close(file);
     return result;
 }
 
-static sqlite3_stmt *prepare(sqlite3 *db, const struct source *source, const char *sql)
+static sqlite3_stmt *prepare(sqlite3 *db, const struct rules_source *source, const char *sql)
 {
     sqlite3_stmt *statement;
 
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)
         return statement;
-    tell(source, "not a rules database that this agent knows: %s", sqlite3_errmsg(db));
+    rules_tell(source, "not a rules database that this agent knows: %s", sqlite3_errmsg(db));
     return NULL;
 }
 
 /* The first column of the first row of a query; -1 when it fails. */
-static int64_t query_integer(sqlite3 *db, const struct source *source, const char *sql)
+static int64_t query_integer(sqlite3 *db, const struct rules_source *source, const char *sql)
 {
     sqlite3_stmt *statement = prepare(db, source, sql);
     int64_t       value = -1;
@@ -183,7 +60,7 @@ static int64_t query_integer(sqlite3 *db, const struct source *source, const cha
     return value;
 }
 
-static bool is_sound(sqlite3 *db, const struct source *source)
+static bool is_sound(sqlite3 *db, const struct rules_source *source)
 {
     sqlite3_stmt *statement;
     const char   *finding = "";
@@ -191,8 +68,8 @@ static bool is_sound(sqlite3 *db, const struct source *source)
     bool          sound;
 
     if (version > RULES_SCHEMA_VERSION) {
-        tell(source, "its schema has version %lld, and this agent knows %d: upgrade the agent", (long long)version,
-             RULES_SCHEMA_VERSION);
+        rules_tell(source, "its schema has version %lld, and this agent knows %d: upgrade the agent",
+                   (long long)version, RULES_SCHEMA_VERSION);
         return false;
     }
     /* Half a file can still be read as fewer rules than there were. The CHECKs are left out: the builder names the row
@@ -207,26 +84,27 @@ static bool is_sound(sqlite3 *db, const struct source *source)
         sound = finding != NULL && strcmp(finding, "ok") == 0;
     }
     if (!sound)
-        tell(source, "the database is damaged: %s", finding != NULL && *finding != '\0' ? finding : sqlite3_errmsg(db));
+        rules_tell(source, "the database is damaged: %s",
+                   finding != NULL && *finding != '\0' ? finding : sqlite3_errmsg(db));
     sqlite3_finalize(statement);
     return sound;
 }
 
-static bool finished(sqlite3 *db, const struct source *source, int code)
+static bool finished(sqlite3 *db, const struct rules_source *source, int code)
 {
     if (code == SQLITE_DONE)
         return true;
-    tell(source, "cannot be read: %s", sqlite3_errmsg(db));
+    rules_tell(source, "cannot be read: %s", sqlite3_errmsg(db));
     return false;
 }
 
 /* ---- lists ---- */
 
 struct list_reader {
-    sqlite3              *db;
-    const struct source  *source;
-    const struct ruleset *previous;
-    bool                  failed;
+    sqlite3                   *db;
+    const struct rules_source *source;
+    const struct ruleset      *previous;
+    bool                       failed;
 };
 
 static sqlite3_stmt *prepare_for_list(struct list_reader *reader, const char *sql, const char *name)
@@ -367,7 +245,7 @@ static void load_rule(sqlite3_stmt *rules, struct pairs *pairs, struct ruleset_b
         ruleset_builder_add(builder, &row, pairs->items, pairs->n);
 }
 
-static bool load_rules(sqlite3 *db, const struct source *source, struct ruleset_builder *builder)
+static bool load_rules(sqlite3 *db, const struct rules_source *source, struct ruleset_builder *builder)
 {
     static const char rules_query[] = "SELECT "
 #define X(column) #column ","
@@ -400,7 +278,7 @@ out:
 enum rules_load rules_db_load(const char *path, const struct ruleset *previous, problem_fn *problem, void *context,
                               struct ruleset **set)
 {
-    struct source           source = { path, problem, context };
+    struct rules_source     source = { path, problem, context };
     struct ruleset_builder *builder;
     struct list_reader      reader;
     enum rules_load         result = RULES_REFUSED;
@@ -408,10 +286,10 @@ enum rules_load rules_db_load(const char *path, const struct ruleset *previous, 
     bool                    good;
 
     *set = NULL;
-    if (!is_readable(&source))
+    if (!rules_file_is_usable(&source))
         return RULES_REFUSED;
     if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-        tell(&source, "out of memory");
+        rules_tell(&source, "out of memory");
         goto out;
     }
     result = copy_into(db, &source);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/moment.h"
+#include "store/rules_db.h"
 
 /* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes. inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
 #define LOOK_INTERVAL_MS 250
@@ -102,7 +103,7 @@ static void load(struct rules_watch *watch)
 static void look(struct rules_watch *watch)
 {
     /* The stamp is taken before the file is read: what changes in between is seen next time. */
-    struct rules_stamp stamp = rules_db_stamp(watch->path);
+    struct rules_stamp stamp = rules_file_stamp(watch->path);
 
     if (!stamp.exists) {
         if (!watch->missing)

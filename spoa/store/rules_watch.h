@@ -3,7 +3,7 @@
 #define STORE_RULES_WATCH_H
 
 #include "policy/publish.h"
-#include "store/rules_db.h"
+#include "store/rules_file.h"
 
 struct rules_watch;
 

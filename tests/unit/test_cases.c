@@ -14,6 +14,7 @@
 #include "policy/decide.h"
 #include "policy/regex.h"
 #include "store/rules_db.h"
+#include "store/rules_file.h"
 
 #define LINE_SIZE    32768
 #define SCRATCH_SIZE REQUEST_SCRATCH(LINE_SIZE)
@@ -329,7 +330,7 @@ START_TEST(rule_case)
     snprintf(s->db_path, sizeof s->db_path, "%s/rules.db", db_dir);
     s->decider = (struct decider){ .limits = limits_new(10000, 1), .ipv6_prefix = 64 };
     set_clock(s, "2026-11-20T09:00:00Z");
-    ck_assert(rules_db_create(s->db_path, print_problem, s));
+    ck_assert(rules_file_create(s->db_path, print_problem, s));
     sql = read_whole(sql_path);
     execute(s, sql);
 

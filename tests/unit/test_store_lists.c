@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "store/rules_db.h"
+#include "store/rules_file.h"
 
 static char dir[] = "/tmp/spoa-lists-XXXXXX", path[64];
 
@@ -60,7 +61,7 @@ static void begin(void)
     strcpy(dir + strlen(dir) - 6, "XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/rules.db", dir);
-    ck_assert_msg(rules_db_create(path, tell, &told), "%s", told.text);
+    ck_assert_msg(rules_file_create(path, tell, &told), "%s", told.text);
 }
 
 static void end(void)
@@ -291,7 +292,7 @@ START_TEST(another_database_in_its_place)
     sql(two_lists);
     before = load(NULL);
     snprintf(other, sizeof other, "%s.new", path);
-    ck_assert(rules_db_create(other, tell, &told));
+    ck_assert(rules_file_create(other, tell, &told));
     run(other, two_lists);
     run(other, "UPDATE lists SET entry = '192.0.2.3' WHERE entry = '192.0.2.1'");
     shell("mv %s %s", other, path);
@@ -315,7 +316,7 @@ START_TEST(another_database_of_the_same_history)
     sql("INSERT INTO lists VALUES ('a', '192.0.2.1'); INSERT INTO rules(src, action) VALUES ('@a', 'deny')");
     before = load(NULL);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert(rules_db_create(path, tell, &told));
+    ck_assert(rules_file_create(path, tell, &told));
     sql("INSERT INTO lists VALUES ('a', '192.0.2.9'); INSERT INTO rules(src, action) VALUES ('@a', 'deny')");
     after = load(before);
     ck_assert_ptr_ne(after->lists[0], before->lists[0]);

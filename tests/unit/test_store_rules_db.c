@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "store/rules_db.h"
+#include "store/rules_file.h"
 
 static char dir[] = "/tmp/spoa-store-XXXXXX", path[64];
 
@@ -100,7 +101,7 @@ static void make_dir(void)
 static void make_db(void)
 {
     make_dir();
-    ck_assert_msg(rules_db_create(path, tell, &told), "%s", told.text);
+    ck_assert_msg(rules_file_create(path, tell, &told), "%s", told.text);
 }
 
 static void remove_all(void)
@@ -116,12 +117,12 @@ START_TEST(created_and_kept)
     make_db();
     must_load(0);
     sql("INSERT INTO rules(requests, period) VALUES (1, 1)");
-    ck_assert(rules_db_create(path, tell, &told));
+    ck_assert(rules_file_create(path, tell, &told));
     must_load(1);
     /* An empty file is as good as none. */
     write_file("", 0);
     must_refuse("%s: not an SQLite database", path);
-    ck_assert(rules_db_create(path, tell, &told));
+    ck_assert(rules_file_create(path, tell, &told));
     must_load(0);
 }
 END_TEST
@@ -131,10 +132,10 @@ START_TEST(cannot_be_created)
     make_dir();
     snprintf(path, sizeof path, "%s/none/rules.db", dir);
     told.n = 0;
-    ck_assert(!rules_db_create(path, tell, &told));
+    ck_assert(!rules_file_create(path, tell, &told));
     ck_assert_int_eq(told.n, 1);
     ck_assert_ptr_nonnull(strstr(told.text, "/none/rules.db: cannot be created: unable to open database file"));
-    ck_assert(!rules_db_stamp(path).exists);
+    ck_assert(!rules_file_stamp(path).exists);
 }
 END_TEST
 
@@ -356,11 +357,11 @@ END_TEST
 
 static void changed(struct rules_stamp *last, const char *what)
 {
-    struct rules_stamp now = rules_db_stamp(path);
+    struct rules_stamp now = rules_file_stamp(path);
 
     ck_assert_msg(!rules_stamp_eq(last, &now), "%s does not show", what);
     *last = now;
-    now = rules_db_stamp(path);
+    now = rules_file_stamp(path);
     ck_assert_msg(rules_stamp_eq(last, &now), "the stamp changes by itself after %s", what);
 }
 
@@ -371,8 +372,8 @@ START_TEST(stamps)
     char               other[320];
 
     make_dir();
-    ck_assert(!rules_db_stamp(path).exists);
-    ck_assert(rules_db_create(path, tell, &told));
+    ck_assert(!rules_file_stamp(path).exists);
+    ck_assert(rules_file_create(path, tell, &told));
     changed(&last, "creation");
     /* Two commits within one tick of the file system's clock, which is held still here; no page more. */
     sql("INSERT INTO rules(requests, period) VALUES (5, 60)");

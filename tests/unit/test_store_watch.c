@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
+#include "store/rules_db.h"
 #include "store/rules_watch.h"
 
 static char                dir[] = "/tmp/spoa-watch-XXXXXX", path[64];
@@ -42,8 +43,8 @@ static void begin(void)
     log_set_level(LOG_ERROR);
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/rules.db", dir);
-    ck_assert(rules_db_create(path, rules_log_problem, NULL));
-    stamp = rules_db_stamp(path);
+    ck_assert(rules_file_create(path, rules_log_problem, NULL));
+    stamp = rules_file_stamp(path);
     ck_assert_int_eq(rules_db_load(path, NULL, rules_log_problem, NULL, &set), RULES_LOADED);
     ruleset_slot_init(&slot, set);
     watch = rules_watch_start(path, stamp, &slot, note_publication, &published);
@@ -130,7 +131,7 @@ START_TEST(file_replaced_and_gone)
 
     begin();
     snprintf(other, sizeof other, "%s.new", path);
-    ck_assert(rules_db_create(other, rules_log_problem, NULL));
+    ck_assert(rules_file_create(other, rules_log_problem, NULL));
     sql(other,
         "INSERT INTO rules(requests, period) VALUES (5, 60); INSERT INTO rules(requests, period) VALUES (6, 60)");
     ck_assert_int_eq(rename(other, path), 0);
