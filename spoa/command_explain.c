@@ -18,7 +18,7 @@ static void log_problem(void *context, const struct problem *problem)
 
 struct explanation {
     const struct ruleset *set;
-    const struct request *request;
+    struct request       *request;
     unsigned              ipv6_prefix;
     struct decision      *decision;
     const struct rule    *ended_by; /* NULL: nothing has ended the walk yet */
@@ -122,8 +122,8 @@ static void print_step(void *context, const struct rule *rule, enum step step)
     case STEP_NOT_IN_FORCE:
         puts("not in force now: see valid_from and valid_until");
         break;
-    case STEP_AMBIGUOUS:
-        puts("skipped: it allows this path only as normalised, and an origin may read it in another way");
+    case STEP_UNCERTAIN:
+        puts("skipped: it may not match, since an origin may read the path in another way or a pattern took too long");
         break;
     case STEP_NO_ATTRIBUTE:
         puts("skipped: the request lacks an attribute of its per");
@@ -171,6 +171,9 @@ static void explain(struct explanation *e, struct limits *limits)
 
     print_request(e);
     decide(&decider, e->set, e->request, moment_now(), e->decision);
+    if (e->decision->exhausted)
+        puts("patterns took longer than they may for one request: what could not be told counts as a match, but for "
+             "allow");
     if (e->decision->applied_n == 0)
         puts("no rule applies");
     printf("verdict with unused counters: %s", verdicts[e->decision->verdict]);

@@ -13,6 +13,7 @@
 struct ruleset_builder {
     struct ruleset *set;
     size_t          rules_room, lists_room;
+    void           *ids;      /* tsearch() tree of those seen: a table that is not ours may repeat one */
     void           *policies; /* tsearch() tree of struct policy: a hundred thousand rules may have one each */
     int             policies_n;
     problem_fn     *problem;
@@ -126,7 +127,7 @@ static int64_t instant(struct draft *d, const char *column, struct rule_value v,
 {
     struct tm   tm = { 0 };
     const char *end;
-    char        back[32];
+    char        back[80];
     time_t      seconds;
 
     if (v.type == VALUE_NULL)
@@ -135,7 +136,9 @@ static int64_t instant(struct draft *d, const char *column, struct rule_value v,
     if (end != NULL && *end == '\0') {
         seconds = timegm(&tm);
         gmtime_r(&seconds, &tm);
-        strftime(back, sizeof back, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        /* Not strftime(), whose %Y writes the year 1 in one digit. */
+        snprintf(back, sizeof back, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+                 tm.tm_hour, tm.tm_min, tm.tm_sec);
         if (strcmp(back, v.text) == 0)
             return (int64_t)seconds * 1000000;
     }
@@ -388,6 +391,25 @@ static void keep(struct ruleset_builder *b, struct draft *d)
     set->rules[set->n++] = *rule;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Two rules with one id would share their counters, and a request would charge one of them twice. */
+static bool is_new_id(struct ruleset_builder *b, int64_t id)
+{
+    int64_t *own = arena_alloc(&b->set->arena, sizeof *own), **found;
+
+    *own = id;
+    found = tsearch(own, &b->ids, compare_ids);
+    if (found == NULL)
+        abort(); /* as arena_alloc() */
+    return *found == own;
+}
+
 void ruleset_builder_add(struct ruleset_builder *b, const struct rule_row *row, const struct rule_match *match,
                          size_t match_n)
 {
@@ -397,6 +419,10 @@ void ruleset_builder_add(struct ruleset_builder *b, const struct rule_row *row, 
     rule->id = row->id.integer;
     if (row->id.type != VALUE_INTEGER || rule->id < 1) {
         refuse(&d, "id", row->id.text, "write a positive whole number");
+        return;
+    }
+    if (!is_new_id(b, rule->id)) {
+        refuse(&d, "id", row->id.text, "another rule has it");
         return;
     }
     rule->name = arena_text(&b->set->arena, row->name.type == VALUE_NULL ? "" : row->name.text);
@@ -423,10 +449,10 @@ void ruleset_builder_add(struct ruleset_builder *b, const struct rule_row *row, 
         pattern_fini(&d.patterns[i]);
 }
 
-/* The policies themselves live in the rule set's arena. */
-static void keep_node(void *policy)
+/* Both live in the rule set's arena. */
+static void keep_node(void *node)
 {
-    (void)policy;
+    (void)node;
 }
 
 struct ruleset *ruleset_builder_finish(struct ruleset_builder *b)
@@ -435,6 +461,7 @@ struct ruleset *ruleset_builder_finish(struct ruleset_builder *b)
     bool            failed = b->failed;
 
     tdestroy(b->policies, keep_node);
+    tdestroy(b->ids, keep_node);
     free(b);
     if (failed) {
         ruleset_free(set);

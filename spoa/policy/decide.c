@@ -4,26 +4,49 @@
 
 /* ---- which rules apply ---- */
 
-/* How a rule's patterns take a request. A path that origins may read in another way must match as it came, too, before it
- * lets anyone through. */
+/* How a rule's patterns take a request. It may be uncertain whether they match: an ambiguous path can be read in several
+ * ways, and a pattern may take too long to tell. Nobody may gain by that: a rule that refuses or limits matches when it may
+ * match, one that lets through only when it does. */
 struct fit {
     bool matches;
-    bool raw_matches; /* with the path as it came */
+    bool certain;
 };
 
-static struct fit fit_rule(const struct rule *rule, const struct request *request)
+/* An ambiguous path as it is counted, as it came, and as yet another origin reads it. */
+static struct fit fit_path(const struct pattern *pattern, struct request *request)
 {
-    /* A regular expression that ran into its limits must let nobody in: it matches, except for `allow`. */
-    bool       unsure = rule->action != RULE_ALLOW;
+    enum match matches[] = {
+        pattern_match(pattern, request),
+        pattern_match_path(pattern, request, request->raw_path),
+        pattern_match_path(pattern, request, request->other_path),
+    };
+    struct fit fit = { false, true };
+
+    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
+        fit.matches |= matches[i] != MATCH_NO;
+        fit.certain &= matches[i] == MATCH_YES;
+    }
+    return fit;
+}
+
+static struct fit fit_rule(const struct rule *rule, struct request *request)
+{
     struct fit fit = { true, true };
 
     for (size_t i = 0; i < rule->patterns_n && fit.matches; i++) {
         const struct pattern *pattern = &rule->patterns[i];
-        enum match            match = pattern_match(pattern, request);
 
-        fit.matches = match == MATCH_YES || (match == MATCH_UNSURE && unsure);
-        if (request->ambiguous && pattern->attribute == ATTRIBUTE_PATH)
-            fit.raw_matches = pattern_match_text(pattern, request->raw_path) == MATCH_YES;
+        if (request->ambiguous && pattern->attribute == ATTRIBUTE_PATH) {
+            struct fit path = fit_path(pattern, request);
+
+            fit.matches = path.matches;
+            fit.certain &= path.certain;
+        } else {
+            enum match match = pattern_match(pattern, request);
+
+            fit.matches = match != MATCH_NO;
+            fit.certain &= match == MATCH_YES;
+        }
     }
     return fit;
 }
@@ -37,11 +60,11 @@ static bool has_attributes(const struct rule *rule, const struct request *reques
 }
 
 struct walk {
-    const struct request *request;
-    struct moment         now;
-    struct decision      *decision;
-    int                   taken[LIMITS_PER_REQUEST_MAX]; /* policies */
-    size_t                taken_n;
+    struct request  *request;
+    struct moment    now;
+    struct decision *decision;
+    int              taken[LIMITS_PER_REQUEST_MAX]; /* policies */
+    size_t           taken_n;
 };
 
 static bool is_taken(const struct walk *walk, int policy)
@@ -78,8 +101,8 @@ static enum step take_rule(struct walk *walk, const struct rule *rule)
     fit = fit_rule(rule, walk->request);
     if (!fit.matches)
         return STEP_NO_MATCH;
-    if (!fit.raw_matches && rule->action == RULE_ALLOW)
-        return STEP_AMBIGUOUS;
+    if (!fit.certain && rule->action == RULE_ALLOW)
+        return STEP_UNCERTAIN;
     if (!has_attributes(rule, walk->request))
         return STEP_NO_ATTRIBUTE;
     if (rule->policy >= 0 && is_taken(walk, rule->policy))
@@ -93,9 +116,9 @@ static enum step take_rule(struct walk *walk, const struct rule *rule)
     decision->applied[decision->applied_n++] = rule;
     if (rule->shadow)
         return STEP_APPLIES;
-    /* An exception that matches only the normalised path applies, but leaves the slot to the rule that it is an exception
-     * from: the stricter of the two holds, whichever path the origin sees. */
-    if (rule->policy >= 0 && fit.raw_matches)
+    /* An exception that may not match applies, but leaves the slot to the rule that it is an exception from: the stricter of
+     * the two holds, whatever the origin sees. */
+    if (rule->policy >= 0 && fit.certain)
         walk->taken[walk->taken_n++] = rule->policy;
     if (rule->action != RULE_LIMIT)
         decision->end = rule;
@@ -226,12 +249,29 @@ static void walk_all(const struct decider *decider, const struct ruleset *rulese
     }
 }
 
+/* False: too many runs. An ambiguous path is looked for in each way in which it may be read. */
+static bool find_rules(const struct index *index, struct request *request, struct index_cursor *cursor)
+{
+    const struct span readings[] = { request->raw_path, request->other_path };
+    struct span       path = request->value[ATTRIBUTE_PATH];
+    bool              found;
+
+    cursor->n = 0;
+    found = index_find(index, request, cursor);
+    for (size_t i = 0; request->ambiguous && found && i < sizeof readings / sizeof *readings; i++) {
+        request->value[ATTRIBUTE_PATH] = readings[i];
+        found = index_find(index, request, cursor);
+    }
+    request->value[ATTRIBUTE_PATH] = path;
+    return found;
+}
+
 static void walk_index(const struct decider *decider, const struct ruleset *ruleset, struct walk *walk)
 {
     struct index_cursor cursor;
     uint32_t            rank;
 
-    if (!index_find(&ruleset->index, walk->request, &cursor)) {
+    if (!find_rules(&ruleset->index, walk->request, &cursor)) {
         walk_all(decider, ruleset, walk);
         return;
     }
@@ -239,8 +279,8 @@ static void walk_index(const struct decider *decider, const struct ruleset *rule
         take_rule(walk, &ruleset->rules[rank]);
 }
 
-void decide(const struct decider *decider, const struct ruleset *ruleset, const struct request *request,
-            struct moment now, struct decision *decision)
+void decide(const struct decider *decider, const struct ruleset *ruleset, struct request *request, struct moment now,
+            struct decision *decision)
 {
     struct walk walk;
     bool        refused;
@@ -261,6 +301,7 @@ void decide(const struct decider *decider, const struct ruleset *ruleset, const 
     else
         limits_decide(decider->limits, decision->uses, decision->uses_n, !refused, now);
 
+    decision->exhausted = request->effort.steps == 0;
     judge_limits(decision);
     if (decision->verdict == VERDICT_DENY) {
         decision->status = decision->rule->status != 0 ? decision->rule->status : 429;

@@ -31,7 +31,8 @@ struct decision {
     /* What was met, for tallies and explanations: rules that apply in order, and of the limits among them, in the same
      * order, their use. `end` is the allow or deny rule that ended the walk, or NULL. */
     const struct rule *end;
-    bool               overflow; /* more live rules apply than there is room for: denied with 503 */
+    bool               overflow;  /* more live rules apply than there is room for: denied with 503 */
+    bool               exhausted; /* patterns took longer than they may: what could not be told counts as a match */
     size_t             applied_n, uses_n;
     const struct rule *applied[LIMITS_PER_REQUEST_MAX]; /* from here on only what the counts say is initialised */
     struct limit_use   uses[LIMITS_PER_REQUEST_MAX];
@@ -42,7 +43,7 @@ enum step {
     STEP_APPLIES,
     STEP_NOT_IN_FORCE,
     STEP_NO_MATCH,
-    STEP_AMBIGUOUS,    /* allow: matches only the normalised path, which is not enough to let anyone through */
+    STEP_UNCERTAIN,    /* allow: the path is ambiguous, or a pattern took too long; not enough to let anyone through */
     STEP_NO_ATTRIBUTE, /* an attribute of `per` is absent */
     STEP_POLICY_TAKEN,
     STEP_BEHIND_END,
@@ -59,8 +60,8 @@ struct decider {
     bool           look; /* change nothing: see limits_look() */
 };
 
-void decide(const struct decider *decider, const struct ruleset *ruleset, const struct request *request,
-            struct moment now, struct decision *decision);
+void decide(const struct decider *decider, const struct ruleset *ruleset, struct request *request, struct moment now,
+            struct decision *decision);
 
 /* `src` as it is counted: an IPv6 address without the bits behind the prefix. Into `out` of ADDRESS_TEXT_MAX bytes, unless
  * it is no address; then as it came. */

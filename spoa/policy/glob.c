@@ -84,21 +84,48 @@ static size_t literal_run(const char *p, const char *end)
     return (size_t)(p - start);
 }
 
-/* The next place from `t` on where what stands behind a '*' may begin; NULL: there is none. glibc's memmem() takes linear
- * time, so that a client's long path costs no more than its length for each '*'. */
-static const char *next_start(const char *t, const char *t_end, const char *literal, size_t n)
+/* Steps that one match may still take: `free` ones first, then those that it has to account for. */
+struct purse {
+    size_t  free;
+    size_t *steps;
+};
+
+/* False: there are not as many left. */
+static bool spend(struct purse *purse, size_t n)
 {
-    return n == 0 ? t : memmem(t, (size_t)(t_end - t), literal, n);
+    size_t paid = n > purse->free ? n - purse->free : 0;
+
+    purse->free -= n - paid;
+    if (paid >= *purse->steps) {
+        *purse->steps = 0;
+        return false;
+    }
+    *purse->steps -= paid;
+    return true;
 }
 
-bool glob_match(struct span pattern, struct span text)
+/* memmem() looks at some 2 bytes in the time of a step, what it makes of a long needle first included. */
+#define BYTES_PER_STEP 2
+
+/* The next place from `t` on where what stands behind a '*' may begin; NULL: there is none, or the purse is empty. */
+static const char *next_start(const char *t, const char *t_end, const char *literal, size_t n, struct purse *purse)
 {
-    const char *p = pattern.p, *p_end = p + pattern.n;
-    const char *t = text.p, *t_end = t + text.n;
-    const char *star = NULL, *star_text = NULL; /* behind the last '*', and where what follows was tried last */
-    size_t      run = 0;                        /* literal bytes behind it */
+    const char *found = n == 0 ? t : memmem(t, (size_t)(t_end - t), literal, n);
+
+    return spend(purse, 1 + (n + (size_t)((found == NULL ? t_end : found) - t)) / BYTES_PER_STEP) ? found : NULL;
+}
+
+bool glob_match_within(struct span pattern, struct span text, size_t *steps)
+{
+    const char  *p = pattern.p, *p_end = p + pattern.n;
+    const char  *t = text.p, *t_end = t + text.n;
+    const char  *star = NULL, *star_text = NULL; /* behind the last '*', and where what follows was tried last */
+    size_t       run = 0;                        /* literal bytes behind it */
+    struct purse purse = { pattern.n + 2 * text.n + 64, steps };
 
     while (t < t_end || (p < p_end && *p == '*')) {
+        if (!spend(&purse, 1))
+            return false;
         if (p < p_end && *p == '*') {
             while (p < p_end && *p == '*')
                 p++;
@@ -106,14 +133,14 @@ bool glob_match(struct span pattern, struct span text)
             run = literal_run(p, p_end);
             if (p + run == p_end)
                 return (size_t)(t_end - t) >= run && memcmp(t_end - run, p, run) == 0;
-            star_text = next_start(t, t_end, star, run);
+            star_text = next_start(t, t_end, star, run, &purse);
         } else if (match_one(&p, p_end, &t, t_end)) {
             continue;
         } else if (star == NULL) {
             return false;
         } else {
             next_char(&star_text, t_end);
-            star_text = next_start(star_text, t_end, star, run);
+            star_text = next_start(star_text, t_end, star, run, &purse);
         }
         if (star_text == NULL)
             return false;
@@ -121,6 +148,13 @@ bool glob_match(struct span pattern, struct span text)
         t = star_text + run;
     }
     return p == p_end;
+}
+
+bool glob_match(struct span pattern, struct span text)
+{
+    size_t unlimited = SIZE_MAX;
+
+    return glob_match_within(pattern, text, &unlimited);
 }
 
 bool glob_is_pattern(struct span pattern)

@@ -12,6 +12,10 @@
  * for in linear time where it is literal; with wild cards in it, each place where its literal beginning stands is tried. */
 bool glob_match(struct span pattern, struct span text);
 
+/* The same in at most about `*steps` steps beyond those that a pattern without surprises takes, which are free. What it took
+ * is subtracted; 0 is left when it gave up, and the result then means nothing. */
+bool glob_match_within(struct span pattern, struct span text, size_t *steps);
+
 /* Whether `pattern` holds '*', '?' or '['. */
 bool glob_is_pattern(struct span pattern);
 

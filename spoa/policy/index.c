@@ -326,8 +326,7 @@ bool index_find(const struct index *index, const struct request *request, struct
 {
     uint64_t hashes[BATCH];
 
-    cursor->n = 0;
-    if (index->residue_n > 0)
+    if (index->residue_n > 0 && cursor->n == 0)
         add_run(index, cursor, index->ranks, index->residue_n);
     for (size_t i = 0; i < index->probes_n;) {
         size_t n = 0;

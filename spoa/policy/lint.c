@@ -149,7 +149,7 @@ static bool hides(const struct rule *earlier, const struct rule *rule)
 static void lint_reach(const struct lint *lint, uint32_t rank)
 {
     const struct rule  *rule = &lint->set->rules[rank];
-    struct index_cursor cursor;
+    struct index_cursor cursor = { .n = 0 };
     struct request      request;
     uint32_t            at;
 

@@ -29,7 +29,7 @@ struct length {
 struct list {
     struct arena    arena;
     char           *name;
-    int64_t         stamp;
+    uint64_t        fingerprint;
     unsigned        holders;
     struct span    *texts;
     size_t          size, room;
@@ -47,12 +47,12 @@ static void *must(void *p)
     return p;
 }
 
-struct list *list_new(const char *name, int64_t stamp)
+struct list *list_new(const char *name, uint64_t fingerprint)
 {
     struct list *list = must(calloc(1, sizeof *list));
 
     list->name = arena_text(&list->arena, name);
-    list->stamp = stamp;
+    list->fingerprint = fingerprint;
     list->holders = 1;
     return list;
 }
@@ -75,9 +75,9 @@ void list_free(struct list *list)
     free(list);
 }
 
-int64_t list_stamp(const struct list *list)
+uint64_t list_fingerprint(const struct list *list)
 {
-    return list->stamp;
+    return list->fingerprint;
 }
 
 const char *list_name(const struct list *list)

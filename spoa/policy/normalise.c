@@ -65,6 +65,8 @@ static char *resolve_dots(char *start, char *end, bool *ambiguous)
         if (next == NULL)
             next = end;
         n = (size_t)(next - segment);
+        if (n > 2 && memcmp(segment, "..;", 3) == 0)
+            *ambiguous = true;
         if (n == 2 && segment[0] == '.' && segment[1] == '.') {
             *ambiguous = true;
             while (to > start && *--to != '/')
@@ -95,6 +97,26 @@ struct span normalise_path(struct span path, char *out, bool *ambiguous)
     }
     end = decode(path, out, ambiguous);
     return (struct span){ out, (size_t)(resolve_dots(out, end, ambiguous) - out) };
+}
+
+struct span other_reading(struct span path, char *out)
+{
+    char  *copy = out + path.n + 1;
+    bool   ambiguous;
+    size_t n = 0;
+
+    for (size_t i = 0; i < path.n; i++) {
+        char c = path.p[i] == '\\' ? '/' : path.p[i];
+
+        /* "/..;x": what follows the dots, up to the next slash, is a parameter to a servlet container. */
+        if (c == ';' && n >= 3 && memcmp(copy + n - 3, "/..", 3) == 0) {
+            while (i + 1 < path.n && path.p[i + 1] != '/' && path.p[i + 1] != '\\')
+                i++;
+            continue;
+        }
+        copy[n++] = c;
+    }
+    return normalise_path((struct span){ copy, n }, out, &ambiguous);
 }
 
 struct span normalise_host(struct span host, char *out)

@@ -15,9 +15,12 @@
  * begins no escape as %25), repeated slashes merged, then "." and ".." segments resolved (RFC 3986, 5.2.4). Absent, empty
  * and "*" become "/".
  *
- * `*ambiguous`: the path held an encoded slash, backslash or dot, a backslash, or a ".." segment. Origins differ in what
+ * `*ambiguous`: the path held an encoded slash, backslash or dot, a backslash, or a segment ".." or "..;x". Origins differ in what
  * they make of these, so nobody may be let through on the strength of the normalised form alone. */
 struct span normalise_path(struct span path, char *out, bool *ambiguous);
+
+/* How another origin may read a normalised path: '\\' as '/', and a segment "..;x" as "..". Into `out`, of 2 * path.n + 1 bytes. */
+struct span other_reading(struct span path, char *out);
 
 /* Into `out` (host.n bytes): lower case, without port and trailing dots. What is then empty is absent. */
 struct span normalise_host(struct span host, char *out);

@@ -82,7 +82,9 @@ static bool check_entry(void *context, struct span entry)
 {
     struct entry_check *check = context;
 
-    if (entry.n > 0 && in_normal_form(check->compiler, entry))
+    if (entry.n == 0)
+        refuse(check->compiler, "an entry is not empty");
+    else if (in_normal_form(check->compiler, entry))
         return true;
     check->bad = entry;
     return false;
@@ -198,24 +200,27 @@ void pattern_fini(struct pattern *pattern)
         regex_free(pattern->regex);
 }
 
-static enum match match_value(const struct pattern *pattern, struct span value)
+static enum match match_value(const struct pattern *pattern, struct span value, struct effort *effort)
 {
+    enum match match = MATCH_NO;
+
     switch (pattern->kind) {
     case PATTERN_PRESENT:
         return MATCH_YES;
     case PATTERN_EXACT:
         return span_eq(pattern->text, value) ? MATCH_YES : MATCH_NO;
     case PATTERN_GLOB:
-        return glob_match(pattern->text, value) ? MATCH_YES : MATCH_NO;
+        if (effort->steps > 0 && glob_match_within(pattern->text, value, &effort->steps))
+            return MATCH_YES;
+        return effort->steps > 0 ? MATCH_NO : MATCH_UNSURE;
     case PATTERN_LIST:
         return list_holds_text(pattern->list, value) ? MATCH_YES : MATCH_NO;
     case PATTERN_REGEX:
-        return regex_match(pattern->regex, value);
+        return regex_match(pattern->regex, value, effort);
     case PATTERN_ONE_OF:
-        for (size_t i = 0; i < pattern->one_of.n; i++)
-            if (match_value(&pattern->one_of.first[i], value) == MATCH_YES)
-                return MATCH_YES;
-        return MATCH_NO;
+        for (size_t i = 0; i < pattern->one_of.n && match == MATCH_NO; i++)
+            match = match_value(&pattern->one_of.first[i], value, effort);
+        return match;
     case PATTERN_NETWORK:
         break; /* only of `src`: see match_src() */
     }
@@ -241,16 +246,28 @@ static enum match with_negation(const struct pattern *pattern, enum match match)
     return match == MATCH_YES ? MATCH_NO : MATCH_YES;
 }
 
-enum match pattern_match_text(const struct pattern *pattern, struct span value)
+static enum match match_within(const struct pattern *pattern, struct span value, struct effort *effort)
 {
-    return with_negation(pattern, value.p == NULL ? MATCH_NO : match_value(pattern, value));
+    return with_negation(pattern, value.p == NULL ? MATCH_NO : match_value(pattern, value, effort));
 }
 
-enum match pattern_match(const struct pattern *pattern, const struct request *request)
+enum match pattern_match_text(const struct pattern *pattern, struct span value)
+{
+    struct effort unlimited = { .steps = SIZE_MAX };
+
+    return match_within(pattern, value, &unlimited);
+}
+
+enum match pattern_match_path(const struct pattern *pattern, struct request *request, struct span path)
+{
+    return match_within(pattern, path, &request->effort);
+}
+
+enum match pattern_match(const struct pattern *pattern, struct request *request)
 {
     struct span value = request->value[pattern->attribute];
 
     if (pattern->attribute != ATTRIBUTE_SRC || value.p == NULL)
-        return pattern_match_text(pattern, value);
+        return match_within(pattern, value, &request->effort);
     return with_negation(pattern, match_src(pattern, request));
 }

@@ -48,11 +48,15 @@ bool pattern_compile(struct pattern *pattern, unsigned attribute, const char *te
                      pattern_list_fn *find_list, void *context, char *remedy);
 void pattern_fini(struct pattern *pattern);
 
-enum match { MATCH_NO, MATCH_YES, MATCH_UNSURE /* a regular expression ran into its limits */ };
+enum match { MATCH_NO, MATCH_YES, MATCH_UNSURE /* it would have taken too long to tell */ };
 
-enum match pattern_match(const struct pattern *pattern, const struct request *request);
+/* Takes from `request->effort` when the pattern backtracks. */
+enum match pattern_match(const struct pattern *pattern, struct request *request);
 
-/* The same with another value for the pattern's attribute, which is not `src`. */
+/* The same with another reading of the path, for a pattern on `path`. */
+enum match pattern_match_path(const struct pattern *pattern, struct request *request, struct span path);
+
+/* The same with any value for the pattern's attribute, which is not `src`, however long it takes. */
 enum match pattern_match_text(const struct pattern *pattern, struct span value);
 
 #endif

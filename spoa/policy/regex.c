@@ -3,14 +3,21 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* PCRE2's default of 10,000,000 steps takes a tenth of a second and more; a path of 2,048 bytes that is worth matching
- * takes a few thousand. */
-#define MATCH_LIMIT    50000
+/* PCRE2 limits the work from one place in the value on, and counts coarsely; what a whole search costs is only known
+ * afterwards. So a search goes by chunks of places to start from, small ones until they prove to be quick, with a look at the
+ * clock in between. What one start may take grows with the value, since `(a|b)+` takes a step a byte. */
+#define MATCH_LIMIT(n) (uint32_t)(1000 + 2 * (n))
 #define HEAP_LIMIT_KIB 1024
+#define CHUNK_MIN      4
+
+/* A chunk that takes longer is not quick. A step (see struct effort) stands for 4 ns, about what GLOB needs for one. */
+#define QUICK_NS    10000
+#define NS_PER_STEP 4
 
 /* Without a stack of its own the JIT has 32 KiB, which `^/(foo|bar|a)+$` uses up on a path of 2,048 bytes. */
 #define JIT_STACK_MIN (32 * 1024)
@@ -35,7 +42,8 @@ struct pattern_regex *regex_compile(const char *expression, char *remedy, size_t
     pcre2_code           *code;
     int                   error;
 
-    code = pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED, PCRE2_NEVER_BACKSLASH_C, &error, &offset, NULL);
+    code = pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED,
+                         PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT, &error, &offset, NULL);
     if (code == NULL) {
         pcre2_get_error_message(error, message, sizeof message);
         snprintf(remedy, remedy_size, "at character %zu of the regular expression: %s", (size_t)offset + 1,
@@ -79,7 +87,6 @@ static bool scratch_ready(void)
         regex_thread_fini();
         return false;
     }
-    pcre2_set_match_limit(scratch.context, MATCH_LIMIT);
     pcre2_set_heap_limit(scratch.context, HEAP_LIMIT_KIB);
     /* NULL where there is no JIT; its 32 KiB do then, or the interpreter. */
     scratch.stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
@@ -87,14 +94,56 @@ static bool scratch_ready(void)
     return true;
 }
 
-enum match regex_match(const struct pattern_regex *regex, struct span value)
+/* Here alone below server/ a clock is read: it measures work, and no decision depends on what time it is. Elapsed time is cheap
+ * to have but goes on while another process has the core; once it makes the search suspicious, CPU time is taken instead. */
+static int64_t clock_ns(const struct effort *effort)
 {
-    int result;
+    struct timespec ts;
 
-    if (!scratch_ready())
+    clock_gettime(effort->wary ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* After a chunk: whether it was quick, and if not, what it costs. */
+static bool was_quick(struct effort *effort, int64_t *since_ns)
+{
+    int64_t now_ns = clock_ns(effort), spent_ns = now_ns - *since_ns;
+    size_t  steps = (size_t)(spent_ns / NS_PER_STEP);
+
+    *since_ns = now_ns;
+    if (spent_ns <= QUICK_NS)
+        return true;
+    if (effort->wary) {
+        effort->steps = steps < effort->steps ? effort->steps - steps : 0;
+    } else {
+        effort->wary = true;
+        *since_ns = clock_ns(effort);
+    }
+    return false;
+}
+
+enum match regex_match(const struct pattern_regex *regex, struct span value, struct effort *effort)
+{
+    size_t  chunk = CHUNK_MIN;
+    int64_t since_ns;
+
+    if (effort->steps == 0 || !scratch_ready())
         return MATCH_UNSURE;
-    result = pcre2_match(regex->code, (PCRE2_SPTR)value.p, value.n, 0, 0, scratch.data, scratch.context);
-    if (result >= 0)
-        return MATCH_YES;
-    return result == PCRE2_ERROR_NOMATCH ? MATCH_NO : MATCH_UNSURE;
+    pcre2_set_match_limit(scratch.context, MATCH_LIMIT(value.n));
+    since_ns = clock_ns(effort);
+    for (size_t at = 0; at <= value.n; at += chunk, chunk = was_quick(effort, &since_ns) ? chunk * 2 : CHUNK_MIN) {
+        int result;
+
+        if (effort->steps == 0)
+            return MATCH_UNSURE;
+        pcre2_set_offset_limit(scratch.context, at + chunk - 1);
+        result = pcre2_match(regex->code, (PCRE2_SPTR)value.p, value.n, at, 0, scratch.data, scratch.context);
+        if (result >= 0)
+            return MATCH_YES;
+        if (result != PCRE2_ERROR_NOMATCH) {
+            was_quick(effort, &since_ns);
+            return MATCH_UNSURE;
+        }
+    }
+    return MATCH_NO;
 }

@@ -9,6 +9,7 @@
 void request_init(struct request *request, char *scratch, size_t scratch_size)
 {
     memset(request, 0, sizeof *request);
+    request->effort.steps = REQUEST_STEPS;
     request->scratch = scratch;
     request->scratch_end = scratch + scratch_size;
 }
@@ -62,6 +63,9 @@ void request_set_text(struct request *request, unsigned attribute, struct span t
         request->raw_path = text;
         request->value[attribute] =
             normalise_path(text, take(request, NORMALISED_PATH_MAX(text.n)), &request->ambiguous);
+        if (request->ambiguous)
+            request->other_path =
+                other_reading(request->value[attribute], take(request, 2 * request->value[attribute].n + 1));
         break;
     default:
         request->value[attribute] = text;

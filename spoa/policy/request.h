@@ -15,11 +15,22 @@ enum attribute { ATTRIBUTE_SRC, ATTRIBUTE_METHOD, ATTRIBUTE_HOST, ATTRIBUTE_PATH
  * host is copied, a number of two bytes may become 20 digits, a src of five bytes an address as text. */
 #define REQUEST_SCRATCH(n) (12 * (n) + ADDRESS_TEXT_MAX * 2)
 
+/* Steps that all patterns together may take for one request beyond those that patterns without surprises take: some 200 us.
+ * A client that makes patterns backtrack costs no more than that, however many of them there are. */
+#define REQUEST_STEPS 50000
+
+struct effort {
+    size_t steps; /* left of REQUEST_STEPS */
+    bool   wary;  /* a search took long: from now on CPU time is taken; see regex.c */
+};
+
 struct request {
     struct span    value[ATTRIBUTES_MAX]; /* as matched and counted, except `src` */
     struct address src;                   /* bits == 0: absent, or text that is no address */
     struct span    raw_path;              /* as it came; absent where `path` was */
+    struct span    other_path;            /* of an ambiguous path: see other_reading() in normalise.h */
     bool           ambiguous;             /* see normalise_path() */
+    struct effort  effort;
 
     uint64_t set; /* attributes that have had their value */
     char    *scratch, *scratch_end;

@@ -132,6 +132,10 @@ size_t answer_notify(struct answerer *answerer, const struct ruleset *ruleset, c
         if (decision->overflow)
             log_write_rated(&rate, LOG_ERROR, "more than %d rules apply to one request, which is refused with 503",
                             LIMITS_PER_REQUEST_MAX);
+        if (decision->exhausted)
+            log_write_rated(&rate, LOG_WARNING,
+                            "patterns took too long for a request; rules that may match it applied: see "
+                            "`spoa-rules check` on what each request is compared with");
     } else {
         /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
         *decision = (struct decision){ .verdict = VERDICT_ALLOW };

@@ -140,8 +140,7 @@ static void compare(const struct decision *a, const struct decision *b)
 }
 
 /* What the words say of which rules apply, said once more. */
-static void check_walk(const struct ruleset *set, const struct request *request, struct moment now,
-                       const struct decision *d)
+static void check_walk(const struct ruleset *set, struct request *request, struct moment now, const struct decision *d)
 {
     const char *taken[64];
     size_t      taken_n = 0, at = 0;
@@ -149,24 +148,32 @@ static void check_walk(const struct ruleset *set, const struct request *request,
 
     for (size_t i = 0; i < set->n && !ended; i++) {
         const struct rule *rule = &set->rules[i];
-        bool               applies = now.unix_us >= rule->from_us && now.unix_us < rule->until_us, raw = true;
+        bool               applies = now.unix_us >= rule->from_us && now.unix_us < rule->until_us, certain = true;
 
         for (size_t k = 0; k < rule->patterns_n; k++) {
-            applies = applies && pattern_match(&rule->patterns[k], request) == MATCH_YES;
-            if (request->ambiguous && rule->patterns[k].attribute == ATTRIBUTE_PATH)
-                raw = pattern_match_text(&rule->patterns[k], request->raw_path) == MATCH_YES;
+            const struct pattern *pattern = &rule->patterns[k];
+            bool                  matches = pattern_match(pattern, request) == MATCH_YES;
+
+            if (request->ambiguous && pattern->attribute == ATTRIBUTE_PATH) {
+                bool raw = pattern_match_text(pattern, request->raw_path) == MATCH_YES;
+                bool other = pattern_match_text(pattern, request->other_path) == MATCH_YES;
+
+                certain = certain && matches && raw && other;
+                matches = matches || raw || other;
+            }
+            applies = applies && matches;
         }
         for (size_t k = 0; k < rule->per_n; k++)
             applies = applies && request->value[rule->per[k]].p != NULL;
         for (size_t k = 0; k < taken_n; k++)
             applies = applies && (rule->policy_name == NULL || strcmp(rule->policy_name, taken[k]) != 0);
-        if (!applies || (!raw && rule->action == RULE_ALLOW))
+        if (!applies || (!certain && rule->action == RULE_ALLOW))
             continue;
         require(at < d->applied_n && d->applied[at] == rule, "rule %d does not apply", (int)rule->id);
         at++;
         if (rule->shadow)
             continue;
-        if (rule->policy_name != NULL && raw)
+        if (rule->policy_name != NULL && certain)
             taken[taken_n++] = rule->policy_name;
         ended = rule->action != RULE_LIMIT;
     }
@@ -174,7 +181,7 @@ static void check_walk(const struct ruleset *set, const struct request *request,
 }
 
 /* `retry_after`: no second too short or too long, if nobody else comes. */
-static void check_retry(const struct decider *decider, const struct ruleset *set, const struct request *request,
+static void check_retry(const struct decider *decider, const struct ruleset *set, struct request *request,
                         struct moment now, const struct decision *denied)
 {
     struct decider         look = { .limits = decider->limits, .ipv6_prefix = decider->ipv6_prefix, .look = true };

@@ -477,7 +477,7 @@ static void note_claim(void *context, const struct problem *problem)
     }
 }
 
-static bool matches(const struct rule *rule, const struct request *request)
+static bool matches(const struct rule *rule, struct request *request)
 {
     for (size_t i = 0; i < rule->patterns_n; i++)
         if (pattern_match(&rule->patterns[i], request) != MATCH_YES)
@@ -488,7 +488,7 @@ static bool matches(const struct rule *rule, const struct request *request)
 struct trial {
     const struct ruleset *set;
     const struct claims  *claims;
-    const struct request *request;
+    struct request       *request;
     long                  met; /* a rule matched that is said never to apply */
 };
 
@@ -534,8 +534,7 @@ static void random_request(const struct ruleset *set, struct request *request, c
 }
 
 /* Whether another rule than `rule` minds a request that lacks `attribute`. */
-static bool minded(const struct ruleset *set, const struct rule *rule, unsigned attribute,
-                   const struct request *request)
+static bool minded(const struct ruleset *set, const struct rule *rule, unsigned attribute, struct request *request)
 {
     for (size_t i = 0; i < set->n; i++) {
         const struct rule *other = &set->rules[i];
