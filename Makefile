@@ -1,13 +1,12 @@
 # spoa-rules: build, test, run. `make help` lists what there is.
 #
-# One library (all of spoa/ but main.c) is compiled once a variant, into build/VARIANT; the programs
+# One library (all of spoa/ but the commands) is compiled once a variant, into build/VARIANT; the programs
 # and tests link to it. Variants: release (the default), debug, asan (with UBSan), tsan.
 
 VERSION := 0.1.0
 VARIANT ?= release
 B       := build/$(VARIANT)
 PREFIX  ?= /usr/local
-DAY     ?= $(shell date -u +%Y-%m-%d)
 
 CC       ?= cc
 CLANG    ?= clang
@@ -16,7 +15,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-p
 WERROR   ?= -Werror
 # Without FMA contraction or -ffast-math nothing surprises; frame pointers cost little and let perf show stacks.
 BASE     := -std=c11 -D_GNU_SOURCE -DSPOA_VERSION='"$(VERSION)"' -Ispoa -pthread -fno-omit-frame-pointer -fno-common
-HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 
 CFLAGS_release := -O2 -g $(HARDEN) -D_FORTIFY_SOURCE=2
 CFLAGS_debug   := -O0 -g3 $(HARDEN)
@@ -197,6 +196,7 @@ run: deps-run
 	@$(MAKE) --no-print-directory -s build/spoa-rules
 	@haproxy/run
 
+## clean         removes what was built
 clean:
 	rm -rf build
 

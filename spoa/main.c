@@ -1,4 +1,5 @@
 /* spoa-rules: commands, options, signals, and the order in which things start and stop. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -166,7 +167,10 @@ static bool set_option(struct options *options, int option, const char *value)
         fail("'%s': write a value behind it; see spoa-rules --help", value);
         return false;
     default:
-        fail("'%s': not an option; see spoa-rules --help", value);
+        if (optopt > 0 && optopt < 256 && isprint(optopt))
+            fail("'-%c': not an option; see spoa-rules --help", optopt);
+        else
+            fail("'%s': not an option; see spoa-rules --help", value);
         return false;
     }
 }
@@ -228,6 +232,8 @@ static struct ruleset *first_rules(const char *path, struct rules_stamp *stamp)
             fail("%s: locked by a writer", path);
             return NULL;
         }
+        if (tries == 5)
+            log_write(LOG_WARNING, "%s: locked by a writer; waiting for it", path);
         usleep(100000);
     }
     return result == RULES_LOADED ? set : NULL;
@@ -262,29 +268,18 @@ static void refresh_server(void *server)
     server_refresh(server);
 }
 
-/* Runs until a signal says stop. */
-static int run(const struct options *options, const char *rules_path, struct ruleset_slot *slot, struct limits *limits,
-               struct rules_stamp stamp, const sigset_t *stop_signals)
+/* Runs until a signal says stop; the server is gone then. */
+static int run(const struct options *options, struct server *server, const char *rules_path, struct ruleset_slot *slot,
+               struct limits *limits, struct rules_stamp stamp, const sigset_t *stop_signals)
 {
-    struct server_options server_options = {
-        .listen = options->listen,
-        .listen_n = options->listen_n,
-        .workers = (unsigned)options->threads,
-        .max_connections = options->max_connections,
-        .ipv6_prefix = (unsigned)options->ipv6_prefix,
-    };
-    struct server      *server;
-    struct rules_watch *watch;
-    char                error[256];
+    struct rules_watch *watch = NULL;
     int                 received;
 
-    server = server_start(&server_options, slot, limits, error, sizeof error);
-    if (server == NULL)
-        return fail("%s", error);
-    watch = rules_watch_start(rules_path, stamp, slot, refresh_server, server);
+    if (server_start(server, slot, limits))
+        watch = rules_watch_start(rules_path, stamp, slot, refresh_server, server);
     if (watch == NULL) {
         server_stop(server);
-        return fail("out of threads");
+        return fail("out of memory or threads");
     }
     for (size_t i = 0; i < options->listen_n; i++)
         log_write(LOG_INFO, "listening on %s", options->listen[i]);
@@ -295,12 +290,31 @@ static int run(const struct options *options, const char *rules_path, struct rul
     return 0;
 }
 
+/* Nothing is made or read before all addresses are known to be good. */
+static struct server *bind_server(const struct options *options)
+{
+    struct server_options server_options = {
+        .listen = options->listen,
+        .listen_n = options->listen_n,
+        .workers = (unsigned)options->threads,
+        .max_connections = options->max_connections,
+        .ipv6_prefix = (unsigned)options->ipv6_prefix,
+    };
+    char           error[256];
+    struct server *server = server_new(&server_options, error, sizeof error);
+
+    if (server == NULL)
+        fail("%s", error);
+    return server;
+}
+
 static int serve(int argc, char **argv)
 {
     struct options      options;
     struct ruleset_slot slot;
     struct ruleset     *rules;
-    struct limits      *limits;
+    struct limits      *limits = NULL;
+    struct server      *server;
     struct rules_stamp  stamp;
     sigset_t            stop_signals;
     uint64_t            seed;
@@ -317,25 +331,31 @@ static int serve(int argc, char **argv)
     sigaddset(&stop_signals, SIGINT);
     sigprocmask(SIG_BLOCK, &stop_signals, NULL);
 
-    if (!enter_data_directory(options.data))
-        return EXIT_USAGE;
     if (options.rules != NULL)
         code = snprintf(rules_path, sizeof rules_path, "%s", options.rules);
     else
         code = snprintf(rules_path, sizeof rules_path, "%s/rules.db", options.data);
     if ((size_t)code >= sizeof rules_path)
         return fail("--rules: the path is too long");
-    rules = first_rules(rules_path, &stamp);
-    if (rules == NULL)
-        return EXIT_USAGE;
+    code = EXIT_USAGE;
+    server = bind_server(&options);
+    if (server == NULL)
+        return code;
+    if (!enter_data_directory(options.data) || (rules = first_rules(rules_path, &stamp)) == NULL) {
+        server_stop(server);
+        return code;
+    }
     rules_log_set(rules_path, rules->n, rules->index.residue_n);
     ruleset_slot_init(&slot, rules);
     allow_descriptors(options.max_connections + 64);
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed || (limits = limits_new(options.max_counters, seed)) == NULL) {
-        ruleset_slot_fini(&slot);
-        return fail("no memory for %lu counters", options.max_counters);
+    if (getrandom(&seed, sizeof seed, 0) == sizeof seed)
+        limits = limits_new(options.max_counters, seed);
+    if (limits == NULL) {
+        server_stop(server);
+        fail("no memory for %lu counters", options.max_counters);
+    } else {
+        code = run(&options, server, rules_path, &slot, limits, stamp, &stop_signals);
     }
-    code = run(&options, rules_path, &slot, limits, stamp, &stop_signals);
     ruleset_slot_fini(&slot);
     limits_free(limits);
     return code;
@@ -345,7 +365,8 @@ static int serve(int argc, char **argv)
 
 static int check(int argc, char **argv)
 {
-    static const struct option check_options[] = { { "spoe", required_argument, NULL, OPTION_SPOE },
+    static const struct option check_options[] = { { "help", no_argument, NULL, OPTION_HELP },
+                                                   { "spoe", required_argument, NULL, OPTION_SPOE },
                                                    { NULL, 0, NULL, 0 } };
     struct options             options = { .spoe = NULL };
     int                        option;
@@ -360,7 +381,8 @@ static int check(int argc, char **argv)
 
 static int explain(int argc, char **argv)
 {
-    static const struct option explain_options[] = { { "rules", required_argument, NULL, OPTION_RULES },
+    static const struct option explain_options[] = { { "help", no_argument, NULL, OPTION_HELP },
+                                                     { "rules", required_argument, NULL, OPTION_RULES },
                                                      { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
                                                      { NULL, 0, NULL, 0 } };
     struct options             options = { .ipv6_prefix = 64 };

@@ -1,4 +1,4 @@
-/* The time of a batch of requests, read once and passed down: nothing below server/ reads a clock. */
+/* The time of a batch of requests, read once and passed down: nothing below server/ asks what time it is. */
 #ifndef BASE_MOMENT_H
 #define BASE_MOMENT_H
 

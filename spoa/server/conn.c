@@ -46,9 +46,10 @@ static void conn_free(struct conn *conn)
 /* Every connection ends here. An orderly end is nobody's concern; a fault is a peer's doing and is told at a bounded rate. */
 static void conn_close(struct conn *conn, bool orderly, const char *reason)
 {
-    static struct log_rate rate;
+    static struct log_rate ends, faults;
 
-    log_write_rated(&rate, orderly ? LOG_DEBUG : LOG_WARNING, "connection %u closed: %s", conn->id, reason);
+    log_write_rated(orderly ? &ends : &faults, orderly ? LOG_DEBUG : LOG_WARNING, "connection %u closed: %s", conn->id,
+                    reason);
     conn_free(conn);
 }
 

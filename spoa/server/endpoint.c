@@ -12,9 +12,6 @@
 
 #define UNIX_PREFIX "unix:"
 
-/* After a reload HAProxy opens all its connections at once. */
-#define BACKLOG 1024
-
 struct failure {
     const char *address;
     char       *error;
@@ -38,7 +35,7 @@ static bool bind_and_listen(const struct failure *f, int family, const struct so
     /* [::] and 0.0.0.0 are two addresses; an operator who wants both names both. */
     if (family == AF_INET6)
         setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(*fd, sa, sa_size) == 0 && listen(*fd, BACKLOG) == 0)
+    if (bind(*fd, sa, sa_size) == 0 && listen(*fd, ENDPOINT_BACKLOG) == 0)
         return true;
     fail(f, strerror(errno));
     close(*fd);
@@ -77,6 +74,7 @@ static bool listen_unix(const struct failure *f, const char *path, int *fd)
     if (chmod(path, 0666) != 0) {
         fail(f, strerror(errno));
         close(*fd);
+        unlink(path);
         return false;
     }
     return true;

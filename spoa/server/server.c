@@ -28,6 +28,7 @@ struct server {
     struct listener *listeners;
     size_t           listeners_n; /* bound */
     size_t           threads_n;   /* acceptors started */
+    unsigned         workers_wanted, ipv6_prefix;
     size_t           max_connections;
     atomic_size_t    connections;
     int              stop_fd; /* readable once acceptors are to end */
@@ -99,8 +100,8 @@ static void *run_listener(void *context)
         if (fds[0].revents != 0)
             accept_one(listener);
     }
-    /* Who is connected already may have asked already. */
-    while (accept_one(listener))
+    /* Who is connected already may have asked already; who goes on connecting does not keep us. */
+    for (int i = 0; i < ENDPOINT_BACKLOG && accept_one(listener); i++)
         ;
     return NULL;
 }
@@ -120,40 +121,42 @@ static bool bind_all(struct server *server, const struct server_options *options
     return true;
 }
 
-static bool start_threads(struct server *server, const struct server_options *options, struct ruleset_slot *slot,
-                          struct limits *limits)
-{
-    for (unsigned i = 0; i < options->workers; i++) {
-        if (!worker_start(&server->workers[i], slot, limits, options->ipv6_prefix, options->max_connections,
-                          &server->connections))
-            return false;
-        server->workers_n++;
-    }
-    for (size_t i = 0; i < server->listeners_n; i++) {
-        if (pthread_create(&server->listeners[i].thread, NULL, run_listener, &server->listeners[i]) != 0)
-            return false;
-        server->threads_n++;
-    }
-    return true;
-}
-
-struct server *server_start(const struct server_options *options, struct ruleset_slot *slot, struct limits *limits,
-                            char *error, size_t error_size)
+struct server *server_new(const struct server_options *options, char *error, size_t error_size)
 {
     struct server *server = calloc(1, sizeof *server);
 
-    snprintf(error, error_size, "out of memory or threads");
+    snprintf(error, error_size, "out of memory or descriptors");
     if (server == NULL)
         return NULL;
+    server->workers_wanted = options->workers;
+    server->ipv6_prefix = options->ipv6_prefix;
     server->max_connections = options->max_connections;
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
     server->workers = calloc(options->workers, sizeof *server->workers);
     server->listeners = calloc(options->listen_n, sizeof *server->listeners);
     if (server->stop_fd >= 0 && server->workers != NULL && server->listeners != NULL &&
-        bind_all(server, options, error, error_size) && start_threads(server, options, slot, limits))
+        bind_all(server, options, error, error_size))
         return server;
     server_stop(server);
     return NULL;
+}
+
+bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits)
+{
+    while (server->workers_n < server->workers_wanted) {
+        if (!worker_start(&server->workers[server->workers_n], slot, limits, server->ipv6_prefix,
+                          server->max_connections, &server->connections))
+            return false;
+        server->workers_n++;
+    }
+    while (server->threads_n < server->listeners_n) {
+        struct listener *listener = &server->listeners[server->threads_n];
+
+        if (pthread_create(&listener->thread, NULL, run_listener, listener) != 0)
+            return false;
+        server->threads_n++;
+    }
+    return true;
 }
 
 void server_refresh(struct server *server)

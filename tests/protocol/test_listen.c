@@ -171,6 +171,7 @@ START_TEST(addresses_that_are_taken)
                 .own_address = true },
             agent.address);
     /* A file that is no socket is nobody's to remove. */
+    agent_sql(&agent, "SELECT 1");
     snprintf(file, sizeof file, "unix:%s/rules.db", agent.dir);
     refuses(&agent,
             &(struct agent_options){ .args = (const char *const[]){ "--listen", file, NULL }, .own_address = true },
