@@ -307,6 +307,14 @@ static bool can_be_left_out(unsigned attribute)
     return attribute >= ATTRIBUTE_QUERY;
 }
 
+static bool requires(const struct rule *rule, unsigned attribute)
+{
+    for (size_t i = 0; i < rule->patterns_n; i++)
+        if (rule->patterns[i].attribute == attribute && !rule->patterns[i].negated)
+            return true;
+    return false;
+}
+
 /* Whether `other` limits or denies those whom `rule` does not count since they lack `attribute`, or allows them and says
  * that it means them. */
 static bool catches(const struct lint *lint, const struct rule *other, const struct rule *rule, unsigned attribute)
@@ -316,6 +324,10 @@ static bool catches(const struct lint *lint, const struct rule *other, const str
     if (other == rule || other->shadow || other->until_us <= lint->unix_us ||
         memchr(other->per, (int)attribute, other->per_n) != NULL)
         return false;
+    /* Who can leave that out as well is caught by neither. */
+    for (size_t i = 0; i < other->per_n; i++)
+        if (can_be_left_out(other->per[i]) && !requires(rule, other->per[i]))
+            return false;
     for (size_t i = 0; i < other->patterns_n; i++) {
         const struct pattern *pattern = &other->patterns[i];
         bool                  covered = false;
@@ -335,23 +347,14 @@ static bool catches(const struct lint *lint, const struct rule *other, const str
     return other->action != RULE_ALLOW || means_absent;
 }
 
-static bool requires(const struct rule *rule, unsigned attribute)
-{
-    for (size_t i = 0; i < rule->patterns_n; i++)
-        if (rule->patterns[i].attribute == attribute && !rule->patterns[i].negated)
-            return true;
-    return false;
-}
-
-/* Rules that catch everybody are few and found among the first of those looked at; a set where none does would make this
- * quadratic, hence the bound: what is not seen within it is not warned about. */
+/* Each limit is compared with all rules, which a large set does not allow: it is told so instead. */
 #define LOOKED_AT_MAX 1000
 
 static void lint_unlimited(const struct lint *lint, const struct rule *rule)
 {
-    size_t n = lint->set->n < LOOKED_AT_MAX ? lint->set->n : LOOKED_AT_MAX;
+    size_t n = lint->set->n;
 
-    if (rule->shadow || rule->action != RULE_LIMIT || n < lint->set->n)
+    if (rule->shadow || rule->action != RULE_LIMIT || n > LOOKED_AT_MAX)
         return;
     for (size_t i = 0; i < rule->per_n; i++) {
         unsigned    attribute = rule->per[i];
@@ -362,8 +365,8 @@ static void lint_unlimited(const struct lint *lint, const struct rule *rule)
             caught = catches(lint, &lint->set->rules[k], rule, attribute);
         if (!caught)
             warn(lint, rule, "per",
-                 "who sends no '%.*s' is not limited by it, nor by another rule: add a limit without it", (int)name.n,
-                 name.p);
+                 "a request without '%.*s' is not limited by it, nor by another rule: add a limit without it",
+                 (int)name.n, name.p);
     }
 }
 
@@ -385,4 +388,8 @@ void ruleset_lint(const struct ruleset *set, const struct span *sent, size_t sen
         lint_unlimited(&lint, rule);
     }
     lint_duplicates(&lint);
+    if (set->n > LOOKED_AT_MAX)
+        problem(context, &(struct problem){
+                             .warning = true,
+                             .remedy = "too many rules to see whether a limit with a per leaves anyone unlimited" });
 }

@@ -154,7 +154,7 @@ static void check_case(const struct lint_case *cases, int i)
 #define OVER(n)                 "rule " #n ": valid_until: is over: the rule never applies again"
 #define UNSENT(n, column, name) "rule " #n ": " column ": HAProxy does not send the attribute '" name "'"
 #define AVOIDED(n, name)                                                                                               \
-    "rule " #n ": per: who sends no '" name "' is not limited by it, nor by another rule: add a limit without it"
+    "rule " #n ": per: a request without '" name "' is not limited by it, nor by another rule: add a limit without it"
 
 /* What comes behind an allow or deny. */
 static const struct lint_case reach[] = {
@@ -399,7 +399,7 @@ START_TEST(many_rules)
     /* 14 and 140 to 149; 1400 to 1498 */
     ck_assert_ptr_nonnull(strstr(told.text, DENIES(15, 8) "\n" DENIES(141, 8) "\n"));
     ck_assert_ptr_nonnull(strstr(told.text, "rule 1401: never reached"));
-    ck_assert_ptr_null(strstr(told.text, "who sends no"));
+    ck_assert_ptr_null(strstr(told.text, "a request without"));
 }
 END_TEST
 
@@ -472,7 +472,7 @@ static void note_claim(void *context, const struct problem *problem)
         claims->n++;
     } else if (strncmp(problem->remedy, "says the same as rule ", 22) == 0) {
         claims->same_as[at] = atoll(problem->remedy + 22);
-    } else if (strncmp(problem->remedy, "who sends no", 12) == 0) {
+    } else if (strncmp(problem->remedy, "a request without", 17) == 0) {
         claims->avoided[at] = true;
     }
 }
