@@ -366,7 +366,7 @@ CREATE TRIGGER rules_id_stays AFTER UPDATE OF id ON rules WHEN NEW.id <> OLD.id 
   SELECT RAISE(ABORT, 'id: a rule keeps its id; change priority to move it, or insert a new rule');
 END;
 
--- ---- lists: importing, and which of them changed
+-- ---- lists: importing
 
 -- The lines of a file as a list: blanks around them go, and so do empty lines and what begins with '#'.
 --
@@ -377,21 +377,6 @@ CREATE VIEW list_import AS SELECT entry FROM lists WHERE list = 'imported';
 CREATE TRIGGER list_import_insert INSTEAD OF INSERT ON list_import
   WHEN trim(NEW.entry, ' ' || char(9, 13)) NOT IN ('') AND trim(NEW.entry, ' ' || char(9, 13)) NOT GLOB '#*' BEGIN
   INSERT OR IGNORE INTO lists VALUES ('imported', trim(NEW.entry, ' ' || char(9, 13)));
-END;
-
--- A new stamp for each change of a list: the agent reads again only what has another than when it read it last.
--- Random rather than counted up, so that two databases never give one stamp to different contents.
-CREATE TABLE list_stamps (list TEXT PRIMARY KEY, stamp INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER lists_stamp_insert AFTER INSERT ON lists BEGIN
-  INSERT INTO list_stamps VALUES (NEW.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
-END;
-CREATE TRIGGER lists_stamp_delete AFTER DELETE ON lists BEGIN
-  INSERT INTO list_stamps VALUES (OLD.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
-END;
-CREATE TRIGGER lists_stamp_update AFTER UPDATE ON lists BEGIN
-  INSERT INTO list_stamps VALUES (OLD.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
-  INSERT INTO list_stamps VALUES (NEW.list, random()) ON CONFLICT (list) DO UPDATE SET stamp = excluded.stamp;
 END;
 
 -- ---- history

@@ -1,6 +1,6 @@
-/* The lists that patterns name as '@list': texts, or addresses and networks. Once finished, a list is read by any thread.
- * One call may still change it, list_compile_addresses(), since a list that did not change is shared by the rule set in
- * force and the one being built: see there. */
+/* The lists that patterns name as '@list': texts, or addresses and networks. Once finished, a list is read by any
+ * thread. One call may still change it, list_compile_addresses(), since a list that did not change is shared by the
+ * rule set in force and the one being built: see there. */
 #ifndef POLICY_LIST_H
 #define POLICY_LIST_H
 
@@ -16,16 +16,14 @@ struct list;
  * another. */
 struct list *list_new(const char *name, uint64_t fingerprint);
 
-/* Rule sets share a list that did not change between them. One thread at a time holds and frees; the last one to free it
- * does so for good. */
+/* Rule sets share a list that did not change between them. One thread at a time holds and frees; the last one to free
+ * it does so for good. */
 struct list *list_hold(struct list *list);
 void         list_free(struct list *list);
 
 uint64_t    list_fingerprint(const struct list *list);
 const char *list_name(const struct list *list);
 size_t      list_size(const struct list *list); /* entries added: one that stands there twice counts twice */
-
-#define list_stamp list_fingerprint /* its former name */
 
 /* Copies the entry. Any order; one that stands there twice is found as if it stood there once. */
 void list_add(struct list *list, struct span entry);

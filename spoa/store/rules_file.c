@@ -41,6 +41,7 @@ static ssize_t read_header(const char *path, unsigned char header[HEADER_SIZE])
     return n;
 }
 
+/* Where the file does not exist, errno says why. */
 struct rules_stamp rules_file_stamp(const char *path)
 {
     struct rules_stamp stamp = { 0 };
@@ -86,6 +87,13 @@ bool rules_file_is_usable(const struct rules_source *source)
     n = read_header(source->path, header);
     if (n < 0) {
         rules_tell(source, "%s", strerror(errno));
+        return false;
+    }
+    if (n == 0) {
+        rules_tell(
+            source,
+            "the file is empty: run `sqlite3 %s < sql/rules.sql`, or start the agent with it, which makes the tables",
+            source->path);
         return false;
     }
     if (n < HEADER_SIZE || memcmp(header, "SQLite format 3", 16) != 0) {

@@ -1,5 +1,6 @@
 #include "store/rules_watch.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -12,13 +13,15 @@
 #include "base/moment.h"
 #include "store/rules_db.h"
 
-/* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes. inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
+/* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes.
+ * inotify would save that and lose changes over NFS, bind mounts and renamed directories. */
 #define LOOK_INTERVAL_MS 250
 
 /* A script that commits row by row need not make the agent compile as fast as it can. */
 #define LOAD_INTERVAL_US 500000
 
-#define NICE             10
+/* Of this thread alone, as Linux has it: where cores are short, requests come first. */
+#define NICE 10
 
 /* A set with one mistake in each of 100,000 rules need not fill the log: `check` shows them all. */
 #define PROBLEMS_LOGGED 10
@@ -34,12 +37,11 @@ struct rules_watch {
     int                  stop_fd;
     char                *path;
     struct rules_stamp   seen;
-    struct rules_stamp   in_force; /* when what is in force was read */
-    bool                 pending;  /* what was seen has not been read yet */
+    bool                 pending; /* what was seen has not been read yet */
     unsigned             busy_looks;
     int64_t              loaded_us; /* monotonic: when the last load began */
     bool                 untidy;    /* memory of an old set, or of a compilation, may be given back */
-    bool                 missing;
+    int                  missing;   /* why the file cannot be looked at, an errno; 0: it can */
     struct ruleset_slot *slot;
     void (*published)(void *context);
     void *context;
@@ -66,19 +68,14 @@ void rules_log_set(const char *path, size_t rules, size_t residue)
 
 static void load(struct rules_watch *watch)
 {
-    const struct ruleset *previous = NULL;
-    struct ruleset       *set;
-    unsigned              told = 0;
-    size_t                rules, residue;
+    struct ruleset *set;
+    unsigned        told = 0;
+    size_t          rules, residue;
 
-    /* Another file may be a dump that was edited by hand, stamps of lists and all. */
-    if (watch->in_force.device == watch->seen.device && watch->in_force.inode == watch->seen.inode)
-        previous = watch->slot->current;
     watch->loaded_us = moment_now().mono_us;
     watch->untidy = true;
-    switch (rules_db_load(watch->path, previous, rules_log_problem, &told, &set)) {
+    switch (rules_db_load(watch->path, watch->slot->current, rules_log_problem, &told, &set)) {
     case RULES_LOADED:
-        watch->in_force = watch->seen;
         rules = set->n;
         residue = set->index.residue_n;
         ruleset_publish(watch->slot, set);
@@ -106,13 +103,16 @@ static void look(struct rules_watch *watch)
     struct rules_stamp stamp = rules_file_stamp(watch->path);
 
     if (!stamp.exists) {
-        if (!watch->missing)
-            log_write(LOG_ERROR, "%s: gone; the rules in force stay as they are", watch->path);
-        watch->missing = true;
+        int reason = errno;
+
+        if (reason != watch->missing)
+            log_write(LOG_ERROR, "%s: %s; the rules in force stay as they are", watch->path,
+                      reason == ENOENT ? "gone" : strerror(reason));
+        watch->missing = reason;
         return;
     }
-    if (watch->missing || !rules_stamp_eq(&stamp, &watch->seen)) {
-        watch->missing = false;
+    if (watch->missing != 0 || !rules_stamp_eq(&stamp, &watch->seen)) {
+        watch->missing = 0;
         watch->seen = stamp;
         watch->pending = true;
     }
@@ -130,7 +130,6 @@ static void *run(void *context)
     struct rules_watch *watch = context;
     struct pollfd       stop = { .fd = watch->stop_fd, .events = POLLIN };
 
-    /* Of this thread alone, as Linux has it: where cores are short, requests come first. */
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     while (poll(&stop, 1, LOOK_INTERVAL_MS) <= 0)
         look(watch);
@@ -146,7 +145,6 @@ struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first
         return NULL;
     watch->path = strdup(path);
     watch->seen = first;
-    watch->in_force = first;
     watch->slot = slot;
     watch->published = published;
     watch->context = context;

@@ -7,9 +7,9 @@
 
 struct rules_watch;
 
-/* Looks at `path` several times a second and puts each change that compiles into force in `slot`; one that does not leaves the
- * rules in force as they are, with log lines that say why. `first` is the stamp of what is in force already, so that
- * nothing that changed since is missed. `published` is called after each publication, on the control thread.
+/* Looks at `path` several times a second and puts each change that compiles into force in `slot`; one that does not
+ * leaves the rules in force as they are, with log lines that say why. `first` is the stamp of what is in force already,
+ * so that nothing that changed since is missed. `published` is called after each publication, on the control thread.
  * NULL: no thread could be had. */
 struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first, struct ruleset_slot *slot,
                                       void (*published)(void *context), void *context);

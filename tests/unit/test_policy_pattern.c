@@ -228,7 +228,7 @@ START_TEST(lists_of_texts)
 
     list = list_new("l", 7);
     ck_assert_str_eq(list_name(list), "l");
-    ck_assert_int_eq(list_stamp(list), 7);
+    ck_assert_int_eq(list_fingerprint(list), 7);
     for (int i = 0; i < 5000; i++)
         list_add(list, (struct span){ text, (size_t)sprintf(text, "%d", i * 2) });
     list_add(list, SPAN_LITERAL(""));

@@ -121,7 +121,9 @@ START_TEST(created_and_kept)
     must_load(1);
     /* An empty file is as good as none. */
     write_file("", 0);
-    must_refuse("%s: not an SQLite database", path);
+    must_refuse("%s: the file is empty: run `sqlite3 %s < sql/rules.sql`, or start the agent with it, which makes the "
+                "tables",
+                path, path);
     ck_assert(rules_file_create(path, tell, &told));
     must_load(0);
 }
@@ -147,6 +149,8 @@ START_TEST(no_database)
     must_refuse("%s: No such file or directory", path);
     ck_assert_int_ne(access(path, F_OK), 0);
     write_file("SQLite format 3", 16);
+    must_refuse("%s: not an SQLite database", path);
+    write_file(zeros, 1);
     must_refuse("%s: not an SQLite database", path);
     write_file(zeros, sizeof zeros);
     must_refuse("%s: not an SQLite database", path);
@@ -274,10 +278,34 @@ static const struct {
     { "INSERT INTO lists VALUES ('l', '//a'); INSERT INTO rules(id, action, path) VALUES (3, 'deny', '!@l')",
       "rule 3: path '!@l': entry '//a' of list 'l': write '/a'" },
     { "INSERT INTO lists VALUES ('l', NULL); INSERT INTO rules(id, action, path) VALUES (3, 'deny', '@l')",
-      "rule 3: path '@l': the list is empty" },
-    { "INSERT INTO lists VALUES (NULL, 'x'), ('l', 5); INSERT INTO rules(id, action, match) VALUES (3, 'deny', "
+      "rules.db: table lists: list 'l' has an entry that is NULL: write one, or delete the row" },
+    { "INSERT INTO lists VALUES ('l', '/a'), ('l', NULL), ('l', '/b'); INSERT INTO rules(id, action, path) VALUES (3, "
+      "'deny', '@l')",
+      "rules.db: table lists: list 'l' has an entry that is NULL: write one, or delete the row" },
+    { "INSERT INTO lists VALUES ('other', NULL), ('l', '/a'); INSERT INTO rules(id, action, path) VALUES (3, 'deny', "
+      "'@l')",
+      "rules.db: table lists: list 'other' has an entry that is NULL" },
+    { "INSERT INTO lists VALUES ('l', 5), (NULL, 'x'); INSERT INTO rules(id, action, match) VALUES (3, 'deny', "
       "'{\"k\":\"@l\"}')",
+      "rules.db: table lists: a row has NULL for the name of its list: name one, or delete the row" },
+    { "INSERT INTO lists VALUES ('l', 5); INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"k\":\"@l\"}')",
       NULL },
+    { "INSERT INTO rules(id, action, path) VALUES (3, 'deny', CAST(x'2F61002F62' AS TEXT))",
+      "rule 3: path '/a': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action, path) VALUES (3, 'deny', x'2F6100')",
+      "rule 3: path '/a': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action, name) VALUES (3, 'deny', 'a' || char(0) || 'b')",
+      "rule 3: name 'a': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action) VALUES (3, 'deny' || char(0))",
+      "rule 3: action 'deny': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action, host, valid_until) VALUES (3, 'deny', 'a', '2026-11-20T09:00:00Z' || char(0))",
+      "rule 3: valid_until '2026-11-20T09:00:00Z': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\":\"b\"}' || char(0) || 'c')",
+      "rule 3: match '{\"a\":\"b\"}': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\":\"b\\u0000c\"}')",
+      "rule 3: match '{\"a\":\"b\\u0000c\"}': text with a NUL byte in it: write it again without" },
+    { "INSERT INTO rules(id, action, match) VALUES (3, 'deny', '{\"a\\u0000b\":\"c\"}')",
+      "rule 3: match '{\"a\\u0000b\":\"c\"}': text with a NUL byte in it: write it again without" },
 };
 
 START_TEST(forced_past_the_checks)
@@ -286,7 +314,7 @@ START_TEST(forced_past_the_checks)
     sql("CREATE TABLE rules(id INTEGER PRIMARY KEY, name, enabled DEFAULT 1, priority, src, method, host, path, match, "
         "action,"
         " requests, period, per, algorithm, burst, over, status, ban, shadow, policy, valid_from, valid_until, note);"
-        "CREATE TABLE lists(list, entry); CREATE TABLE list_stamps(list, stamp)");
+        "CREATE TABLE lists(list, entry)");
     sql("INSERT INTO rules(id, action) VALUES (9, 'deny')");
     sql(forced[_i].row);
     if (forced[_i].told != NULL)
@@ -304,6 +332,29 @@ START_TEST(checks_ignored)
     must_load(1);
     sql("PRAGMA ignore_check_constraints = 1; INSERT INTO rules(id, requests, period) VALUES (2, 0, 60)");
     must_refuse("rule 2: requests '0': a limit needs a whole number from 1 to 1000000000");
+}
+END_TEST
+
+/* NULL for a priority is 100, and stands among those of 100 by its id; each rule keeps its own `match`. */
+START_TEST(priority_of_null)
+{
+    static const int64_t ids[] = { 6, 3, 4, 5, 7, 8, 9 };
+
+    make_dir();
+    sql("CREATE TABLE rules(id INTEGER PRIMARY KEY, name, enabled DEFAULT 1, priority, src, method, host, path, match, "
+        "action DEFAULT 'deny',"
+        " requests, period, per, algorithm, burst, over, status, ban, shadow, policy, valid_from, valid_until, note)");
+    sql("INSERT INTO rules(id, priority, match) VALUES (3, 99, '{\"k\":\"v3\"}'), (4, 100, '{\"k\":\"v4\"}'),"
+        " (5, NULL, '{\"k\":\"v5\"}'), (6, -1, NULL), (7, 100, '{\"k\":\"v7\"}'), (8, NULL, '{\"k\":\"v8\"}'),"
+        " (9, 101, '{\"k\":\"v9\"}')");
+    ck_assert_msg(load() == RULES_LOADED, "%s", told.text);
+    ck_assert_uint_eq(set->n, 7);
+    for (size_t i = 0; i < 7; i++) {
+        ck_assert_int_eq(set->rules[i].id, ids[i]);
+        ck_assert_int_eq(set->rules[i].priority, ids[i] == 6 ? -1 : ids[i] == 3 ? 99 : ids[i] == 9 ? 101 : 100);
+        ck_assert_uint_eq(set->rules[i].patterns_n, ids[i] == 6 ? 0 : 1);
+    }
+    ruleset_free(set);
 }
 END_TEST
 
@@ -433,6 +484,7 @@ int main(void)
     tcase_add_test(tcase, other_schemas);
     tcase_add_loop_test(tcase, forced_past_the_checks, 0, sizeof forced / sizeof *forced);
     tcase_add_test(tcase, checks_ignored);
+    tcase_add_test(tcase, priority_of_null);
     tcase_add_test(tcase, locked);
     tcase_add_test(tcase, nothing_stays_open);
     tcase_add_test(tcase, read_only_file);

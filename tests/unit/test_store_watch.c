@@ -145,6 +145,34 @@ START_TEST(file_replaced_and_gone)
 }
 END_TEST
 
+/* A file that cannot be looked at is not called gone, and is said once; then it is read again. */
+START_TEST(cannot_be_looked_at)
+{
+    char  aside[80], text[1024] = "", expected[160];
+    FILE *told = tmpfile();
+    int   kept = dup(STDERR_FILENO);
+
+    begin();
+    ck_assert(told != NULL && kept >= 0 && dup2(fileno(told), STDERR_FILENO) >= 0);
+    snprintf(aside, sizeof aside, "%s.aside", dir);
+    ck_assert_int_eq(rename(dir, aside), 0);
+    ck_assert_int_eq(mknod(dir, S_IFREG | 0600, 0), 0);
+    stays_at(0);
+    ck_assert_int_eq(unlink(dir), 0);
+    ck_assert_int_eq(rename(aside, dir), 0);
+    sql(path, "INSERT INTO rules(requests, period) VALUES (5, 60)");
+    wait_for(1);
+    dup2(kept, STDERR_FILENO);
+    rewind(told);
+    ck_assert_uint_gt(fread(text, 1, sizeof text - 1, told), 0);
+    fclose(told);
+    snprintf(expected, sizeof expected, "%s: Not a directory; the rules in force stay as they are\n", path);
+    ck_assert_msg(strstr(text, expected) != NULL, "%s", text);
+    ck_assert_msg(strstr(strstr(text, expected) + 1, expected) == NULL, "%s", text);
+    end();
+}
+END_TEST
+
 START_TEST(a_writer_that_takes_its_time)
 {
     sqlite3 *db;
@@ -175,6 +203,7 @@ int main(void)
     tcase_add_test(tcase, commits);
     tcase_add_test(tcase, mistakes);
     tcase_add_test(tcase, file_replaced_and_gone);
+    tcase_add_test(tcase, cannot_be_looked_at);
     tcase_add_test(tcase, a_writer_that_takes_its_time);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
