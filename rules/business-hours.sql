@@ -31,10 +31,10 @@ INSERT INTO rules(name, priority, match, per, requests, period, policy) VALUES
 INSERT INTO rules(name, priority, per, requests, period, policy) VALUES
   ('each client, else', 60, 'src', 1200, 60, 'hours');
 
--- Closed outside of office hours. A negation also holds where there is no `time`: what HAProxy does not send lets
+-- Closed outside of office hours, /backoffice itself as well: '/backoffice/*' would leave it open. A negation also holds where there is no `time`: what HAProxy does not send lets
 -- nobody in.
 INSERT INTO rules(name, priority, path, match, action) VALUES
-  ('the back office is closed', 10, '/backoffice/*', '{"time":"!~^[1-5] (0[89]|1[0-7]):"}', 'deny');
+  ('the back office is closed', 10, '/backoffice*', '{"time":"!~^[1-5] (0[89]|1[0-7]):"}', 'deny');
 
 -- Exports have the night, 22:00 to 05:59, for themselves; by day they are few. Two GLOBs of the same policy, then what
 -- holds else.

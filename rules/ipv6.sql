@@ -36,7 +36,7 @@ INSERT INTO lists VALUES
   ('offices', '198.51.100.17'),
   ('offices', '2001:db8:0ff1::/48');
 INSERT INTO rules(name, priority, src, path, action) VALUES
-  ('administration from the offices only', 10, '!@offices', '/admin/*', 'deny');
+  ('administration from the offices only', 10, '!@offices', '/admin*', 'deny');
 
 -- One machine: an address without a prefix length is that address alone, not its /64. What `allow` lets through is
 -- neither limited nor counted by the rules behind it.

@@ -8,7 +8,7 @@ BEGIN;
 -- Lower priorities are evaluated first: what refuses, then exceptions, then limits for everybody.
 
 INSERT INTO rules(name, priority, path, action, note) VALUES
-  ('no administration from outside', 10, '/admin/*', 'deny',
+  ('no administration from outside', 10, '/admin*', 'deny',
    'curl -i localhost:8080/admin/users answers 403');
 
 -- Of rules with the same policy only the first that matches applies: the second limit is not for K123.

@@ -11,6 +11,17 @@ expect_line "$answer" "x-api-key: K1"
 expect_line "$answer" "x-forwarded-for: $CLIENT"
 expect_no_line "$answer" '192\.0\.2\.1|/secret|^(forwarded|x-real-ip|connection: x-)'
 
+# Nor do those by which a client would have another method, path, host or address be taken for its own.
+others=()
+for name in X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Host X-Override-URL X-Client-IP True-Client-IP \
+    X-Cluster-Client-IP CF-Connecting-IP X-Forwarded-{Host,Prefix,Uri,Path,Proto}; do
+    others+=(-H "$name: forged" -H "${name^^}: forged")
+done
+answer=$(get / "${others[@]}" -H 'X-Forwarded: kept')
+expect_line "$answer" "HTTP/1.1 200 OK"
+expect_line "$answer" "x-forwarded: kept"
+expect_no_line "$answer" 'forged'
+
 # h2c would be a tunnel past the rules.
 answer=$(get / -H 'Connection: Upgrade, HTTP2-Settings' -H 'Upgrade: h2c' -H 'HTTP2-Settings: AAMAAABkAAQAAP__')
 expect_line "$answer" "HTTP/1.1 200 OK"

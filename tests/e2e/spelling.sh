@@ -27,6 +27,12 @@ done << 'PATHS'
 /items/1%C3%A9
 /items/%3f
 /items/;x
+/items/%2525
+/items/50%25
+/items/..x
+/items/%e2%82%ac
+/items/%e0%a4%85
+/items/%f0%9f%90%98
 PATHS
 
 while read -r path; do
@@ -58,6 +64,19 @@ done << 'PATHS'
 /items/%zz
 /items/%u0031
 /items/1%
+/public/..%3b/admin
+/public/..%20/admin
+/public/..%09/admin
+/public/%252e%252e/admin
+/public/%252E./admin
+/public%252fadmin
+/public%255cadmin
+/public%25252fadmin
+/public/%c0%ae%c0%ae/admin
+/public%C0%AFadmin
+/public%c1%9cadmin
+/public%e0%80%afadmin
+/public%f0%80%80%afadmin
 PATHS
 
 while read -r host; do
