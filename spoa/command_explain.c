@@ -27,10 +27,12 @@ struct explanation {
 
 static void print_value(struct span value)
 {
-    char one[ESCAPED_MAX(1)];
+    char one[ESCAPED_MAX(1)] = "";
 
-    for (size_t i = 0; i < value.n; i++)
-        fwrite(one, 1, escape_controls((struct span){ value.p + i, 1 }, one, sizeof one), stdout);
+    for (size_t i = 0; i < value.n; i++) {
+        escape_controls((struct span){ value.p + i, 1 }, one, sizeof one);
+        fputs(one, stdout);
+    }
 }
 
 static void print_request(const struct explanation *e)
