@@ -21,7 +21,6 @@ struct explanation {
     struct request       *request;
     unsigned              ipv6_prefix;
     struct decision      *decision;
-    const struct rule    *ended_by; /* NULL: nothing has ended the walk yet */
     bool                  said_end;
 };
 

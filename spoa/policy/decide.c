@@ -127,14 +127,22 @@ static enum step take_rule(struct walk *walk, const struct rule *rule)
 
 /* ---- what the counters say ---- */
 
+/* `src`, an address, as it is counted; `*prefix`: the bits of it that count. */
+static struct address counted_address(const struct address *src, unsigned ipv6_prefix, unsigned *prefix)
+{
+    *prefix = src->bits == 128 ? ipv6_prefix : src->bits;
+    return address_masked(*src, *prefix);
+}
+
 struct span counted_src(const struct request *request, unsigned ipv6_prefix, char *out)
 {
-    const struct address *src = &request->src;
-    unsigned              prefix = src->bits == 128 ? ipv6_prefix : src->bits;
+    struct address address;
+    unsigned       prefix;
 
-    if (src->bits == 0)
+    if (request->src.bits == 0)
         return request->value[ATTRIBUTE_SRC];
-    return (struct span){ out, network_format(address_masked(*src, prefix), prefix, out) };
+    address = counted_address(&request->src, ipv6_prefix, &prefix);
+    return (struct span){ out, network_format(address, prefix, out) };
 }
 
 /* A chain of hashes, each the seed of the next: no two lists of values run together, and nothing is copied. */
@@ -144,10 +152,11 @@ static uint64_t key_of(const struct decider *decider, const struct rule *rule, c
 
     for (size_t i = 0; i < rule->per_n; i++) {
         struct span    value = request->value[rule->per[i]];
-        struct address src = request->src;
+        struct address src;
+        unsigned       prefix;
 
-        if (rule->per[i] == ATTRIBUTE_SRC && src.bits != 0) {
-            src = address_masked(src, src.bits == 128 ? decider->ipv6_prefix : src.bits);
+        if (rule->per[i] == ATTRIBUTE_SRC && request->src.bits != 0) {
+            src = counted_address(&request->src, decider->ipv6_prefix, &prefix);
             value = (struct span){ (const char *)&src, sizeof src };
         }
         key = XXH3_64bits_withSeed(value.p, value.n, key);

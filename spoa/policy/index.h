@@ -47,7 +47,8 @@ struct index_cursor {
     struct index_run runs[INDEX_RUNS_MAX];
 };
 
-/* Adds to `cursor`, which is empty (n == 0) at first, the runs for one reading of the request. False when there are more runs than fit, which takes a rule set made for the purpose: then walk all rules. */
+/* Adds to `cursor`, which is empty (n == 0) at first, the runs for one reading of the request. False when there are more
+ * runs than fit, which takes a rule set made for the purpose: then walk all rules. */
 bool index_find(const struct index *index, const struct request *request, struct index_cursor *cursor);
 
 /* The next rank in ascending order; false when there is none. */

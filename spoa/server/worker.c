@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -107,6 +108,7 @@ void worker_give(struct worker *worker, int fd)
     atomic_fetch_add(&worker->conns_n, 1);
     pthread_mutex_lock(&worker->inbox_lock);
     /* There is room for as many as may be open at all. */
+    assert(worker->inbox_n < worker->inbox_room);
     worker->inbox[worker->inbox_n++] = fd;
     pthread_mutex_unlock(&worker->inbox_lock);
     worker_wake(worker);
