@@ -1,120 +1,146 @@
-/* Which entry makes room when a shard is full.
+/* Which cell makes room when a pool is full.
  *
- * A hand goes round the shard, one step an eviction. Each time 16 entries at equal distances from it are looked at, and
- * the least loss among them goes, in this order:
+ * A hand goes round the pool, one step an eviction. Each time 16 cells at equal distances from it are looked at, and the
+ * least loss among them goes, in this order:
  * 1. one that counts nothing and bans nobody: no loss at all, taken at once;
  * 2. one with room: the least share of its limit used (in sixteenths), and among equal shares the one that will be
  *    empty first, which is the one idle longest where periods are the same;
  * 3. one used up or banned, the one that frees soonest. When all 16 are such, up to 48 more are looked at before one of
  *    them goes: to forget it would let somebody through who is to be refused.
  * So a flood of keys seen once or twice replaces itself, not the clients that are held at their limit. Equal distances
- * matter: entries are handed out in order, so that those of one attack lie side by side. */
-#include "limits/table.h"
-
+ * matter: cells are handed out in order, so that those of one attack lie side by side.
+ *
+ * No rule may push the others out: a cell that still counts is only taken from groups that hold more than half of what the
+ * largest group holds, of those looked at. A rule that creates counters without end thus ends up replacing its own, and what
+ * fewer counters than half as many have used up stays refused. */
 #include <assert.h>
 
-#define LANES  16
-#define ROUNDS 4
+#include "limits/pool.h"
 
-enum loss { LOSS_NONE, LOSS_COUNT, LOSS_REFUSAL };
+#define LANES     16
+#define ROUNDS    4
+
+#define SECOND_US INT64_C(1000000)
 
 struct worth {
-    enum loss loss;
-    int64_t   share; /* LOSS_COUNT: sixteenths of the limit that are used */
-    int64_t   left_us;
+    uint32_t cell;
+    unsigned held;  /* by its group */
+    unsigned share; /* as in struct slot */
+    int64_t  left_us;
 };
 
-static bool worth_less(const struct worth *a, const struct worth *b)
+/* Of a counter that was used up when last decided. */
+static void judge_used_up(const struct pool *p, uint32_t i, struct moment now, struct worth *worth)
 {
-    if (a->loss != b->loss)
-        return a->loss < b->loss;
-    if (a->share != b->share)
-        return a->share < b->share;
-    return a->left_us < b->left_us;
-}
+    const struct slot  *slot = pool_slot(p, i);
+    struct counter      c = pool_counter(p, i);
+    union entry         entry = *c.entry;
+    struct sliding_wide wide;
+    struct limit        limit = counter_limit(c, (enum limit_algorithm)slot->algorithm, slot->period_s & 0x3FFFFF);
 
-static struct worth worth_of(const struct table *t, struct entry *e, struct moment now)
-{
-    const struct slot *slot = &t->slots[e - t->entries];
-    struct limit       limit = { .algorithm = (enum limit_algorithm)slot->algorithm,
-                                 .requests = slot->requests,
-                                 .period_s = slot->period_s,
-                                 .burst = slot->burst };
-    int64_t            all = limit.algorithm == LIMIT_TOKEN ? limit.burst : limit.requests;
-    struct worth       worth = { 0 };
-
-    assert(limit.period_s != 0);
-    entry_advance(e, &limit, now);
-    worth.left_us = entry_reset_us(e, &limit, now);
-    if (worth.left_us == 0)
-        return worth;
-    if (entry_used_up(e, &limit, now)) {
-        worth.loss = LOSS_REFUSAL;
-        worth.left_us = entry_retry_us(e, &limit, now);
-    } else {
-        worth.loss = LOSS_COUNT;
-        worth.share = (all - entry_remaining(e, &limit, now)) * 16 / all;
+    c.entry = &entry;
+    if (c.wide != NULL) {
+        wide = *c.wide;
+        c.wide = &wide;
     }
-    return worth;
+    if (limit.requests == 0) {
+        worth->share = 0;
+        return;
+    }
+    counter_advance(c, &limit, now);
+    if (counter_remaining(c, &limit) > 0)
+        worth->share = SHARE_USED_UP - 1;
+    else
+        worth->left_us = counter_retry_us(c, &limit, now);
 }
 
-static bool is_pinned(const struct entry *e, struct pins pins)
+/* False: it counts nothing. */
+static bool judge(const struct pool *p, uint32_t i, struct moment now, struct worth *worth)
 {
-    for (size_t i = 0; i < pins.n; i++) {
-        if (pins.entries[i] == e)
+    const struct slot *slot = pool_slot(p, i);
+
+    worth->cell = i;
+    worth->held = atomic_load_explicit(&p->groups[slot->group], memory_order_relaxed);
+    worth->share = slot->share;
+    worth->left_us = (int64_t)slot->until_s * SECOND_US - now.mono_us;
+    if (worth->left_us <= 0)
+        return false;
+    if (slot->share == SHARE_USED_UP && !p->is_bans)
+        judge_used_up(p, i, now, worth);
+    return true;
+}
+
+static bool less(const struct worth *a, const struct worth *b)
+{
+    return a->share != b->share ? a->share < b->share : a->left_us < b->left_us;
+}
+
+static bool is_pinned(uint32_t i, const uint32_t *pins, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (pins[k] == i)
             return true;
     }
     return false;
 }
 
-/* Which entry to look at as number `i`: the lanes of a later round lie between those of the earlier ones. In a shard
- * too small for that, one after the other. */
-static uint32_t sample(const struct shard *shard, uint32_t i)
+/* Which cell to look at as number `i`: the lanes of a later round lie between those of the earlier ones. In a pool too small
+ * for that, one after the other. */
+static uint32_t sample(const struct pool *p, uint32_t i)
 {
     uint64_t offset = i;
 
-    if (shard->capacity > LANES * ROUNDS)
-        offset = (uint64_t)(i % LANES * ROUNDS + i / LANES) * shard->capacity / (LANES * ROUNDS);
-    return shard->first + (uint32_t)((shard->hand + offset) % shard->capacity);
+    if (p->capacity > LANES * ROUNDS)
+        offset = (uint64_t)(i % LANES * ROUNDS + i / LANES) * p->capacity / (LANES * ROUNDS);
+    return (uint32_t)((p->hand + offset) % p->capacity);
 }
 
-static void prefetch_lanes(const struct table *t, const struct shard *shard)
+/* The least loss among those of large groups. NULL: there are none at all. */
+static const struct worth *least(const struct worth *worths, size_t n)
 {
-    for (uint32_t i = 0; i < LANES && i < shard->capacity; i++) {
-        uint32_t index = sample(shard, i);
+    const struct worth *best = NULL;
+    unsigned            most = 0;
 
-        __builtin_prefetch(&t->slots[index]);
-        __builtin_prefetch(&t->entries[index]);
-        __builtin_prefetch((const char *)&t->entries[index] + 64);
+    for (size_t i = 0; i < n; i++) {
+        if (worths[i].held > most)
+            most = worths[i].held;
     }
+    for (size_t i = 0; i < n; i++) {
+        if (worths[i].held > most / 2 && (best == NULL || less(&worths[i], best)))
+            best = &worths[i];
+    }
+    return best;
 }
 
-struct entry *table_choose_victim(struct table *t, struct shard *shard, struct moment now, struct pins pins)
+uint32_t pool_choose_victim(struct pool *p, struct moment now, const uint32_t *pins, size_t pins_n)
 {
-    uint32_t      n = shard->capacity < LANES * ROUNDS ? shard->capacity : LANES * ROUNDS;
-    struct entry *victim = NULL;
-    struct worth  least = { 0 };
+    uint32_t            n = p->capacity < LANES * ROUNDS ? p->capacity : LANES * ROUNDS;
+    struct worth        worths[LANES * ROUNDS];
+    const struct worth *victim = NULL;
+    size_t              known = 0;
 
-    assert(shard->capacity > 0);
-    prefetch_lanes(t, shard);
+    assert(p->capacity > 0);
+    for (uint32_t i = 0; i < n && i < LANES; i++)
+        __builtin_prefetch(pool_slot(p, sample(p, i)));
     for (uint32_t i = 0; i < n; i++) {
-        struct entry *e = &t->entries[sample(shard, i)];
-        struct worth  worth;
+        uint32_t cell = sample(p, i);
 
-        if (i % LANES == 0 && victim != NULL && least.loss != LOSS_REFUSAL)
+        if (i % LANES == 0 && victim != NULL && victim->share != SHARE_USED_UP)
             break;
-        if (is_pinned(e, pins))
-            continue;
-        worth = worth_of(t, e, now);
-        if (victim == NULL || worth_less(&worth, &least)) {
-            victim = e;
-            least = worth;
+        if (!is_pinned(cell, pins, pins_n)) {
+            if (!judge(p, cell, now, &worths[known])) {
+                p->hand = (p->hand + 1) % p->capacity;
+                return cell;
+            }
+            known++;
         }
-        if (least.loss == LOSS_NONE)
-            break;
+        if (i % LANES == LANES - 1 || i == n - 1)
+            victim = least(worths, known);
     }
-    shard->hand = (shard->hand + 1) % shard->capacity;
-    if (victim != NULL && least.loss != LOSS_NONE)
-        shard->evicted++;
-    return victim;
+    p->hand = (p->hand + 1) % p->capacity;
+    if (victim == NULL)
+        return POOL_NONE;
+    p->evicted++;
+    p->evicted_refusing += victim->share == SHARE_USED_UP;
+    return victim->cell;
 }

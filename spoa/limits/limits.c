@@ -1,4 +1,4 @@
-/* The decision: lock, look up, decide, charge all or none, unlock.
+/* The decision: lock, look up, decide on copies, charge all or none, unlock.
  *
  * All shards that a request touches stay locked from the look at its first limit to the charge of its last. Whatever
  * else is tried, two requests can both see the last free place of a limit. */
@@ -6,36 +6,48 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "limits/table.h"
 
-struct limits {
-    struct table table;
-    uint64_t     seed;
+#define SECOND_US INT64_C(1000000)
+
+/* One use of a call, and its counter as it would be. */
+struct copy {
+    struct shard       *shard;
+    uint32_t            cell; /* POOL_NONE: there is none yet, all is zero */
+    bool                is_wide;
+    uint32_t            ban;           /* its place, or POOL_NONE */
+    bool                ban_is_longer; /* there than it may be */
+    int64_t             ban_until_us;  /* in the past: no ban */
+    union entry         entry;
+    struct sliding_wide wide;
 };
 
-/* One call. */
-struct request {
-    struct table     *table;
+struct call {
     struct limit_use *uses;
     size_t            n;
     struct moment     now;
-    struct place      places[LIMITS_PER_REQUEST_MAX];
-    struct entry     *entries[LIMITS_PER_REQUEST_MAX]; /* of each use; NULL: nothing is known of its key */
-    size_t            order[LIMITS_PER_REQUEST_MAX];   /* of the uses, by ascending shard */
+    struct copy       copies[LIMITS_PER_REQUEST_MAX];
+    struct copy      *order[LIMITS_PER_REQUEST_MAX]; /* by ascending shard */
 };
 
 struct limits *limits_new(size_t max_counters, uint64_t seed)
+{
+    return limits_new_in(-1, max_counters, seed);
+}
+
+struct limits *limits_new_in(int fd, size_t max_counters, uint64_t seed)
 {
     struct limits *limits = malloc(sizeof *limits);
 
     if (limits == NULL)
         return NULL;
-    limits->seed = seed;
-    if (!table_init(&limits->table, max_counters)) {
+    if (!table_init(&limits->table, max_counters, fd)) {
         free(limits);
         return NULL;
     }
+    limits->table.seed = seed;
     return limits;
 }
 
@@ -49,7 +61,7 @@ void limits_free(struct limits *limits)
 
 uint64_t limits_seed(const struct limits *limits)
 {
-    return limits->seed;
+    return limits->table.seed;
 }
 
 static void check_limit(const struct limit *limit)
@@ -61,181 +73,330 @@ static void check_limit(const struct limit *limit)
     (void)limit;
 }
 
-/* Memory is far away: what all uses need first is asked for before anything waits for any of it. */
-static void place_uses(struct request *r)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        size_t at = i;
+/* ---- shards ---- */
 
-        check_limit(r->uses[i].limit);
-        r->places[i] = table_place(r->table, r->uses[i].key);
-        table_prefetch_chain(r->table, r->places[i]);
-        for (; at > 0 && r->places[r->order[at - 1]].shard > r->places[i].shard; at--)
-            r->order[at] = r->order[at - 1];
-        r->order[at] = i;
-        for (; at > 0 && r->places[r->order[at - 1]].shard == r->places[i].shard; at--)
-            assert(r->uses[r->order[at - 1]].key != r->uses[i].key);
+static void order_copies(struct call *call, const struct table *table)
+{
+    for (size_t i = 0; i < call->n; i++) {
+        struct copy *copy = &call->copies[i];
+        size_t       at = i;
+
+        check_limit(call->uses[i].limit);
+        copy->shard = table_shard(table, call->uses[i].key);
+        for (; at > 0 && call->order[at - 1]->shard > copy->shard; at--)
+            call->order[at] = call->order[at - 1];
+        call->order[at] = copy;
     }
 }
 
 /* The uses of a shard stand side by side in `order`. */
-static bool is_first_of_shard(const struct request *r, size_t at)
+static bool is_first_of_shard(const struct call *call, size_t at)
 {
-    return at == 0 || r->places[r->order[at]].shard != r->places[r->order[at - 1]].shard;
+    return at == 0 || call->order[at]->shard != call->order[at - 1]->shard;
 }
 
-/* In ascending order of shards, each once. */
-static void lock_shards(struct request *r)
+/* In ascending order, each once. */
+static void lock_shards(struct call *call)
 {
-    for (size_t at = 0; at < r->n; at++) {
-        if (is_first_of_shard(r, at))
-            table_lock(r->table, r->places[r->order[at]].shard);
-        table_prefetch_entry(r->table, r->places[r->order[at]]);
+    for (size_t at = 0; at < call->n; at++) {
+        if (is_first_of_shard(call, at))
+            shard_lock(call->order[at]->shard);
     }
 }
 
-static void unlock_shards(struct request *r)
+static void unlock_shards(struct call *call)
 {
-    for (size_t at = 0; at < r->n; at++) {
-        if (is_first_of_shard(r, at))
-            table_unlock(r->table, r->places[r->order[at]].shard);
+    for (size_t at = 0; at < call->n; at++) {
+        if (is_first_of_shard(call, at))
+            shard_unlock(call->order[at]->shard);
     }
 }
 
-static void begin(struct request *r, struct limits *limits, struct limit_use *uses, size_t n, struct moment now)
+/* ---- one use ---- */
+
+static struct counter counter_of(struct copy *copy)
 {
-    assert(n <= LIMITS_PER_REQUEST_MAX);
-    assert(now.mono_us >= 0);
-    r->table = &limits->table;
-    r->uses = uses;
-    r->n = n;
-    r->now = now;
-    place_uses(r);
-    lock_shards(r);
-    for (size_t i = 0; i < n; i++)
-        r->entries[i] = table_find(r->table, r->places[i], uses[i].key);
+    return (struct counter){ &copy->entry, copy->is_wide ? &copy->wide : NULL };
+}
+
+static bool is_banned(const struct copy *copy, struct moment now)
+{
+    return copy->ban_until_us > now.mono_us;
+}
+
+/* A ban is looked for where the limit has bans, or had when the ban began. One that is longer than the limit's are now ends
+ * earlier; at once where it has none any more. */
+static void copy_ban(struct copy *copy, const struct limit_use *use, struct moment now, bool banned)
+{
+    const struct pool *bans = &copy->shard->pools[POOL_BANS];
+    int64_t            longest_us = now.mono_us + use->limit->ban_s * SECOND_US;
+
+    copy->ban = use->limit->ban_s > 0 || banned ? pool_find(bans, use->key) : POOL_NONE;
+    copy->ban_until_us = copy->ban == POOL_NONE ? 0 : ((const struct ban *)pool_cell(bans, copy->ban))->until_us;
+    copy->ban_is_longer = copy->ban_until_us > longest_us;
+    if (copy->ban_is_longer)
+        copy->ban_until_us = longest_us;
+}
+
+/* A key of which nothing is known has used nothing. */
+static void copy_counter(struct copy *copy, const struct limit_use *use, struct moment now)
+{
+    const struct pool *pool = &copy->shard->pools[POOL_COUNTERS];
+    const struct slot *slot = NULL;
+    struct counter     c;
+
+    copy->cell = pool_find(pool, use->key);
+    copy->is_wide = false;
+    if (copy->cell == POOL_NONE) {
+        memset(&copy->entry, 0, sizeof copy->entry);
+    } else {
+        slot = pool_slot(pool, copy->cell);
+        /* They are part of what makes a key. */
+        assert(slot->algorithm == use->limit->algorithm && slot->period_s == use->limit->period_s);
+        c = pool_counter(pool, copy->cell);
+        copy->entry = *c.entry;
+        if (c.wide != NULL) {
+            copy->is_wide = true;
+            copy->wide = *c.wide;
+        }
+    }
+    counter_advance(counter_of(copy), use->limit, now);
+    copy_ban(copy, use, now, slot != NULL && slot->banned);
+}
+
+static int64_t retry_us(struct copy *copy, const struct limit *limit, struct moment now)
+{
+    int64_t     ban_us = copy->ban_until_us - now.mono_us;
+    struct copy then;
+
+    if (ban_us <= 0)
+        return counter_retry_us(counter_of(copy), limit, now);
+    /* Not the longer of both: what counts when the ban ends may be rounded up by then (see sliding.h). */
+    then = *copy;
+    now.mono_us += ban_us;
+    now.unix_us += ban_us;
+    counter_advance(counter_of(&then), limit, now);
+    return ban_us + counter_retry_us(counter_of(&then), limit, now);
 }
 
 /* `use->used_up` is known. */
-static void describe(struct limit_use *use, const struct entry *e, struct moment now)
+static void describe(struct limit_use *use, struct copy *copy, struct moment now)
 {
-    use->remaining = entry_remaining(e, use->limit, now);
-    use->reset_us = entry_reset_us(e, use->limit, now);
-    use->retry_us = use->used_up ? entry_retry_us(e, use->limit, now) : 0;
-    use->ban_us = entry_ban_us(e, now);
+    int64_t ban_us = copy->ban_until_us - now.mono_us;
+
+    use->ban_us = ban_us > 0 ? ban_us : 0;
+    use->remaining = ban_us > 0 ? 0 : counter_remaining(counter_of(copy), use->limit);
+    use->reset_us = counter_reset_us(counter_of(copy), use->limit, now);
+    if (use->ban_us > use->reset_us)
+        use->reset_us = use->ban_us;
+    use->retry_us = use->used_up ? retry_us(copy, use->limit, now) : 0;
 }
 
-/* For a key of which nothing is known, everything is available. */
-static void describe_unknown(struct limit_use *use)
+/* ---- what is kept ---- */
+
+static uint32_t seconds_up(int64_t us)
 {
-    use->remaining = use->limit->algorithm == LIMIT_TOKEN ? use->limit->burst : use->limit->requests;
-    use->reset_us = 0;
-    use->retry_us = 0;
-    use->ban_us = 0;
+    int64_t s = (us + SECOND_US - 1) / SECOND_US;
+
+    return s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
 }
 
-/* Starts the bans that are due and returns whether the request may pass. A key of which nothing is known has room, so
- * that neither a refusal nor a ban ever makes an entry. */
-static bool judge(struct request *r)
+static uint64_t share_of(const struct limit_use *use)
+{
+    uint32_t all = use->limit->algorithm == LIMIT_TOKEN ? use->limit->burst : use->limit->requests;
+    uint32_t used = all - (uint32_t)use->remaining;
+
+    return use->remaining == 0 ? SHARE_USED_UP : used / (all / SHARE_USED_UP + 1);
+}
+
+/* What eviction judges by, in one store: see struct slot. */
+static void keep_state(struct slot *slot, const struct limit_use *use, struct moment now)
+{
+    struct slot state = *slot;
+
+    state.until_s = seconds_up(now.mono_us + use->reset_us);
+    state.share = share_of(use) & 31;
+    state.banned |= use->ban_us > 0;
+    *(volatile uint64_t *)&slot->state = state.state;
+}
+
+/* The places of the call's other counters; they must not make room for each other. */
+static size_t pins_of(const struct call *call, const struct shard *shard, uint32_t pins[LIMITS_PER_REQUEST_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < call->n; i++) {
+        if (call->copies[i].shard == shard && call->copies[i].cell != POOL_NONE)
+            pins[n++] = call->copies[i].cell;
+    }
+    return n;
+}
+
+/* Puts the copy in its counter's place, or in a new one. */
+static void keep_counter(struct call *call, struct copy *copy, const struct limit_use *use)
+{
+    struct pool   *pool = &copy->shard->pools[POOL_COUNTERS];
+    bool           is_new = copy->cell == POOL_NONE;
+    uint32_t       pins[LIMITS_PER_REQUEST_MAX];
+    struct counter c;
+
+    if (is_new)
+        copy->cell = pool_choose(pool, call->now, pins, pins_of(call, copy->shard, pins));
+    if (copy->cell == POOL_NONE)
+        return; /* charged, and evicted in the same instant */
+    shard_begin(copy->shard, POOL_COUNTERS, copy->cell);
+    if (is_new)
+        pool_put(pool, copy->cell, use->key, use->limit, use->group);
+    c = pool_counter(pool, copy->cell);
+    if (copy->is_wide && c.wide == NULL) {
+        pool_widen(pool, copy->cell);
+        c = pool_counter(pool, copy->cell);
+    }
+    *c.entry = copy->entry;
+    if (c.wide != NULL)
+        *c.wide = copy->wide;
+    keep_state(pool_slot(pool, copy->cell), use, call->now);
+    shard_end(copy->shard);
+}
+
+static void charge(struct call *call, size_t i)
+{
+    struct copy      *copy = &call->copies[i];
+    struct limit_use *use = &call->uses[i];
+
+    if (counter_is_full(counter_of(copy), use->limit)) {
+        sliding_widen(&copy->entry.sliding, &copy->wide);
+        copy->is_wide = true;
+    }
+    counter_charge(counter_of(copy), use->limit);
+    describe(use, copy, call->now);
+    keep_counter(call, copy, use);
+}
+
+/* Starts a ban if one is due, and keeps it, or one that was shortened. */
+static void keep_ban(struct call *call, size_t i, bool is_due)
+{
+    struct copy            *copy = &call->copies[i];
+    const struct limit_use *use = &call->uses[i];
+    struct pool            *bans = &copy->shard->pools[POOL_BANS];
+
+    is_due = is_due && use->limit->ban_s > 0 && !is_banned(copy, call->now);
+    if (is_due)
+        copy->ban_until_us = call->now.mono_us + use->limit->ban_s * SECOND_US;
+    else if (!copy->ban_is_longer)
+        return;
+    if (copy->ban == POOL_NONE)
+        copy->ban = pool_choose(bans, call->now, NULL, 0);
+    shard_begin(copy->shard, POOL_BANS, copy->ban);
+    pool_put(bans, copy->ban, use->key, use->limit, use->group);
+    ((struct ban *)pool_cell(bans, copy->ban))->until_us = copy->ban_until_us;
+    pool_slot(bans, copy->ban)->until_s = seconds_up(copy->ban_until_us);
+    pool_slot(bans, copy->ban)->share = SHARE_USED_UP;
+    shard_end(copy->shard);
+}
+
+/* ---- the decision ---- */
+
+static void begin(struct call *call, struct limits *limits, struct limit_use *uses, size_t n, struct moment now)
+{
+    assert(n <= LIMITS_PER_REQUEST_MAX);
+    assert(now.mono_us >= 0);
+    now.mono_us += limits->table.ahead_us;
+    call->uses = uses;
+    call->n = n;
+    call->now = now;
+    order_copies(call, &limits->table);
+    lock_shards(call);
+    for (size_t i = 0; i < n; i++) {
+        copy_counter(&call->copies[i], &uses[i], now);
+        for (size_t k = 0; k < i; k++)
+            assert(uses[k].key != uses[i].key);
+    }
+}
+
+/* Whether the request may pass; with `keep`, bans are kept. A key of which nothing is known has room, so that
+ * neither a refusal nor a ban ever makes a counter. */
+static bool judge(struct call *call, bool keep)
 {
     bool pass = true;
 
-    for (size_t i = 0; i < r->n; i++) {
-        struct limit_use *use = &r->uses[i];
-        struct entry     *e = r->entries[i];
+    for (size_t i = 0; i < call->n; i++) {
+        struct copy      *copy = &call->copies[i];
+        struct limit_use *use = &call->uses[i];
 
-        use->used_up = false;
-        if (e == NULL)
-            continue;
-        table_set_limit(r->table, e, use->limit);
-        entry_advance(e, use->limit, r->now);
-        entry_cap_ban(e, use->limit, r->now);
-        use->used_up = entry_used_up(e, use->limit, r->now);
-        if (use->used_up && pass)
-            entry_start_ban(e, use->limit, r->now);
+        use->used_up = is_banned(copy, call->now) || counter_remaining(counter_of(copy), use->limit) == 0;
+        if (keep)
+            keep_ban(call, i, use->used_up && pass);
         if (use->used_up && use->binding)
             pass = false;
     }
     return pass;
 }
 
-static void charge_one(struct request *r, size_t i)
+bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool charged, struct moment now)
 {
-    struct limit_use *use = &r->uses[i];
-    struct entry      forgotten = { 0 };
-    struct entry     *e = r->entries[i];
+    struct call call;
+    bool        pass;
 
-    if (e == NULL) {
-        e = table_add(r->table, r->places[i], use->key, r->now, (struct pins){ r->entries, r->n });
-        r->entries[i] = e;
-        if (e != NULL)
-            table_set_limit(r->table, e, use->limit);
-        else
-            e = &forgotten; /* charged, and evicted in the same instant */
-        entry_advance(e, use->limit, r->now);
-    }
-    entry_charge(e, use->limit, r->now);
-    describe(use, e, r->now);
-}
-
-bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool charge, struct moment now)
-{
-    struct request r;
-    bool           pass;
-
-    begin(&r, limits, uses, n, now);
-    pass = judge(&r);
+    begin(&call, limits, uses, n, now);
+    pass = judge(&call, true);
     for (size_t i = 0; i < n; i++) {
-        if (pass && charge && !uses[i].used_up)
-            charge_one(&r, i);
-        else if (r.entries[i] != NULL)
-            describe(&uses[i], r.entries[i], now);
-        else
-            describe_unknown(&uses[i]);
+        struct copy *copy = &call.copies[i];
+
+        if (pass && charged && !uses[i].used_up) {
+            charge(&call, i);
+            continue;
+        }
+        describe(&uses[i], copy, call.now);
+        /* A token bucket has forgotten for good what a lowered `burst` does not let it owe. */
+        if (copy->cell != POOL_NONE && uses[i].limit->algorithm == LIMIT_TOKEN)
+            keep_counter(&call, copy, &uses[i]);
+        else if (copy->cell != POOL_NONE)
+            keep_state(pool_slot(&copy->shard->pools[POOL_COUNTERS], copy->cell), &uses[i], call.now);
     }
-    unlock_shards(&r);
+    unlock_shards(&call);
     return pass;
 }
 
 bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct moment now)
 {
-    struct request r;
-    bool           pass = true;
+    struct call call;
+    bool        pass;
 
-    begin(&r, limits, uses, n, now);
-    for (size_t i = 0; i < n; i++) {
-        struct limit_use *use = &uses[i];
-        struct entry      copy;
-
-        use->used_up = false;
-        if (r.entries[i] == NULL) {
-            describe_unknown(use);
-            continue;
-        }
-        assert(table_is_kind(r.table, r.entries[i], use->limit));
-        copy = *r.entries[i];
-        entry_advance(&copy, use->limit, now);
-        entry_cap_ban(&copy, use->limit, now);
-        use->used_up = entry_used_up(&copy, use->limit, now);
-        describe(use, &copy, now);
-        if (use->used_up && use->binding)
-            pass = false;
-    }
-    unlock_shards(&r);
+    begin(&call, limits, uses, n, now);
+    pass = judge(&call, false);
+    for (size_t i = 0; i < n; i++)
+        describe(&uses[i], &call.copies[i], call.now);
+    unlock_shards(&call);
     return pass;
+}
+
+void limits_prefetch_chains(const struct limits *limits, const struct limit_use *uses, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        pool_prefetch_chain(&table_shard(&limits->table, uses[i].key)->pools[POOL_COUNTERS], uses[i].key);
+}
+
+void limits_prefetch_counters(const struct limits *limits, const struct limit_use *uses, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        pool_prefetch_cell(&table_shard(&limits->table, uses[i].key)->pools[POOL_COUNTERS], uses[i].key);
 }
 
 struct limits_counts limits_counts(struct limits *limits)
 {
-    struct limits_counts counts = { 0 };
+    struct limits_counts counts = { .is_full = atomic_load(&limits->table.memory.is_full) };
 
-    for (uint32_t i = 0; i < UINT32_C(1) << limits->table.shard_bits; i++) {
-        const struct shard *shard = &limits->table.shards[i];
+    for (unsigned i = 0; i < 1u << limits->table.shard_bits; i++) {
+        struct shard      *shard = &limits->table.shards[i];
+        const struct pool *counters = &shard->pools[POOL_COUNTERS], *bans = &shard->pools[POOL_BANS];
 
-        table_lock(&limits->table, i);
-        counts.entries += shard->used;
-        counts.evicted += shard->evicted;
-        table_unlock(&limits->table, i);
+        shard_lock(shard);
+        counts.counters += counters->used;
+        counts.bans += bans->used;
+        counts.evicted += counters->evicted + bans->evicted;
+        counts.evicted_refusing += counters->evicted_refusing + bans->evicted_refusing;
+        shard_unlock(shard);
     }
     return counts;
 }

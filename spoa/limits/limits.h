@@ -13,8 +13,9 @@
  * - LIMIT_TOKEN is GCRA: `burst` at once, then `requests` evenly over `period_s`.
  * The two-bucket estimate in common use would let up to 2 * `requests` through at a window's edge.
  *
- * A full table forgets: first what counts nothing any more, then what is least used, last who is at a limit or banned
- * (see evict.c). Only then is a promise broken, and limits_counts() tells how often. */
+ * A full table forgets: first what counts nothing any more, then what is least used, last who is at a limit or banned;
+ * and no group pushes out those that hold less than half as much (see evict.c). Only then is a promise broken, and
+ * limits_counts() tells how often. Bans have a table of their own. */
 #ifndef LIMITS_LIMITS_H
 #define LIMITS_LIMITS_H
 
@@ -29,8 +30,8 @@ enum limit_algorithm { LIMIT_SLIDING, LIMIT_FIXED, LIMIT_TOKEN };
 #define LIMIT_REQUESTS_MAX 1000000000u
 #define LIMIT_PERIOD_MAX_S (30u * 86400u)
 
-/* The numbers of one rule. All may change between calls for the same key but `algorithm` and `period_s`, which
- * the caller makes part of the key. What has been used stays used; a `ban_s` made shorter shortens running bans, and 0
+/* The numbers of one rule. All may change between calls for the same key but `algorithm` and `period_s`, which the
+ * caller makes part of the key. What has been used stays used; a `ban_s` made shorter shortens running bans, and 0
  * ends them, each when its key is next decided. */
 struct limit {
     enum limit_algorithm algorithm;
@@ -45,6 +46,7 @@ struct limit {
 struct limit_use {
     uint64_t            key;
     const struct limit *limit;
+    uint16_t            group;   /* counters that make room for each other first: those of a rule */
     bool                binding; /* used up, it refuses the request; otherwise (slow, shadow) it only says so */
 
     bool    used_up;   /* no room for this request, or banned */
@@ -59,14 +61,20 @@ struct limit_use {
 struct limits;
 
 struct limits_counts {
-    uint64_t entries; /* in use now, those included that expired but whose place nobody has needed */
-    uint64_t evicted; /* removed to make room though they still counted something */
+    uint64_t counters, bans;   /* places in use, those included that expired but that nobody has needed yet */
+    uint64_t evicted;          /* removed to make room though they still counted something */
+    uint64_t evicted_refusing; /* of them: at their limit, or bans */
+    bool     is_full;          /* the file of limits_new_in() could not grow: see memory.h */
 };
 
-/* A table of at most `max_counters` (at least 1) keys. Memory is reserved at once but only what is used becomes
- * resident, about 150 bytes a key; a large table begins to evict when about 97 % of it is in use (see table.h).
- * `seed` should be random: it keeps clients from choosing keys that collide. NULL: no memory. */
+/* A table of at most `max_counters` (at least 1) counters and as many bans. Memory is reserved at once but only what is used
+ * becomes resident: about 85 bytes a counter, 150 for one of more than 255 requests within a fiftieth of its period, and
+ * 36 a ban; a large table begins to evict when about 97 % of it is in use (see table.h). `seed` should be random: it
+ * keeps clients from choosing keys that collide. NULL: no memory. */
 struct limits *limits_new(size_t max_counters, uint64_t seed);
+
+/* The same in an empty file, which outlives the process: see image.h. The table owns `fd` when it could be made. */
+struct limits *limits_new_in(int fd, size_t max_counters, uint64_t seed);
 
 /* No other thread may be inside a call. NULL is allowed. */
 void limits_free(struct limits *limits);
@@ -85,6 +93,11 @@ bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool
 
 /* As limits_decide() without `charge`, but starts no ban and makes no entry: for `explain`. */
 bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct moment now);
+
+/* Asks for the memory that limits_decide() will need, which is far away: for all requests of a batch the first, then for
+ * all the second, then decide. Hints only: they read without locks and change nothing. */
+void limits_prefetch_chains(const struct limits *limits, const struct limit_use *uses, size_t n);
+void limits_prefetch_counters(const struct limits *limits, const struct limit_use *uses, size_t n);
 
 struct limits_counts limits_counts(struct limits *limits);
 

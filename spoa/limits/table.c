@@ -4,179 +4,197 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ENTRIES_PER_SHARD 4096
+#define CELLS_PER_SHARD 4096
 
-static size_t round_up(size_t size)
+static const uint32_t cell_sizes[] = { [POOL_COUNTERS] = POOL_CELL_SIZE, [POOL_BANS] = sizeof(struct ban) };
+
+static size_t pages(size_t size)
 {
-    return (size + 127) & ~(size_t)127;
+    return (size + MEMORY_PAGE - 1) / MEMORY_PAGE * MEMORY_PAGE;
+}
+
+unsigned table_shard_bits(size_t max_counters)
+{
+    unsigned bits = 0;
+
+    while (1 << bits < TABLE_SHARDS_MAX && max_counters >> bits >= (size_t)2 * CELLS_PER_SHARD)
+        bits++;
+    return bits;
+}
+
+static size_t states_size(size_t max_counters)
+{
+    return pages(sizeof(struct shard_state) << table_shard_bits(max_counters));
 }
 
 /* Makes room for `n` things of `size` bytes behind `*end`, and returns where. */
 static size_t place_array(size_t *end, size_t n, size_t size)
 {
-    size_t at = round_up(*end);
+    size_t at = *end;
 
-    *end = at + n * size;
+    *end += pages(n * size);
     return at;
 }
 
-static void init_shards(struct table *t, size_t max_entries)
+/* `*size`: what one shard takes. */
+static struct shard_layout layout(size_t max_counters, unsigned shard, size_t *size)
 {
-    uint32_t n = UINT32_C(1) << t->shard_bits, first = 0;
+    size_t              n = (size_t)1 << table_shard_bits(max_counters), most = (max_counters + n - 1) / n, end = 0;
+    struct shard_layout l = { .capacity = (uint32_t)(max_counters / n + (shard < max_counters % n)) };
 
-    for (uint32_t i = 0; i < n; i++) {
-        struct shard *shard = &t->shards[i];
-
-        pthread_mutex_init(&shard->lock, NULL);
-        shard->first = first;
-        shard->capacity = (uint32_t)(max_entries / n + (i < max_entries % n));
-        first += shard->capacity;
+    for (int kind = 0; kind < POOL_KINDS; kind++) {
+        l.slots[kind] = place_array(&end, most, sizeof(struct slot));
+        l.cells[kind] = place_array(&end, most, cell_sizes[kind]);
     }
-    assert(first == max_entries);
+    l.wides = place_array(&end, most, POOL_CELL_SIZE);
+    *size = end;
+    return l;
 }
 
-bool table_init(struct table *t, size_t max_entries)
+struct shard_layout table_layout(size_t max_counters, unsigned shard)
 {
-    size_t shards, heads, slots, entries, end = 0;
-    char  *memory;
+    size_t              size, base;
+    struct shard_layout l = layout(max_counters, shard, &size);
 
-    assert(max_entries >= 1);
-    *t = (struct table){ 0 };
-    if (max_entries >= UINT32_MAX)
-        return false;
-    while (UINT32_C(1) << t->shard_bits < TABLE_SHARDS_MAX && max_entries >> t->shard_bits >= 2 * ENTRIES_PER_SHARD)
-        t->shard_bits++;
-    while (UINT64_C(1) << (t->shard_bits + t->head_bits) < max_entries)
-        t->head_bits++;
+    l.state = TABLE_HEADER_SIZE + shard * sizeof(struct shard_state);
+    base = TABLE_HEADER_SIZE + states_size(max_counters) + shard * size;
+    for (int kind = 0; kind < POOL_KINDS; kind++) {
+        l.slots[kind] += base;
+        l.cells[kind] += base;
+    }
+    l.wides += base;
+    return l;
+}
 
-    shards = place_array(&end, (size_t)1 << t->shard_bits, sizeof *t->shards);
-    heads = place_array(&end, (size_t)1 << (t->shard_bits + t->head_bits), sizeof *t->heads);
-    slots = place_array(&end, max_entries, sizeof *t->slots);
-    entries = place_array(&end, max_entries, sizeof *t->entries);
-    memory = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return false;
-    t->memory = memory;
-    t->memory_size = end;
-    t->shards = (struct shard *)(void *)(memory + shards);
-    t->heads = (uint32_t *)(void *)(memory + heads);
-    t->slots = (struct slot *)(void *)(memory + slots);
-    t->entries = (struct entry *)(void *)(memory + entries);
-    init_shards(t, max_entries);
+static struct claimed claimed_array(const struct memory *m, size_t at, size_t n, size_t size)
+{
+    return (struct claimed){ m->base + at, m->base + at + pages(n * size) };
+}
+
+static void init_shard(struct table *t, size_t max_counters, unsigned i, atomic_uint *heads, uint32_t heads_n,
+                       atomic_uint *groups)
+{
+    struct shard       *shard = &t->shards[i];
+    struct shard_layout l = table_layout(max_counters, i);
+
+    pthread_mutex_init(&shard->lock, NULL);
+    shard->state = (struct shard_state *)(void *)(t->memory.base + l.state);
+    for (int kind = 0; kind < POOL_KINDS; kind++) {
+        shard->pools[kind] = (struct pool){
+            .memory = &t->memory,
+            .slots = claimed_array(&t->memory, l.slots[kind], l.capacity, sizeof(struct slot)),
+            .cells = claimed_array(&t->memory, l.cells[kind], l.capacity, cell_sizes[kind]),
+            .heads = heads + (size_t)kind * heads_n,
+            .groups = groups + (size_t)kind * POOL_GROUPS,
+            .is_bans = kind == POOL_BANS,
+            .cell_size = cell_sizes[kind],
+            .head_mask = heads_n - 1,
+            .capacity = l.capacity,
+        };
+    }
+    shard->pools[POOL_COUNTERS].wides = claimed_array(&t->memory, l.wides, l.capacity, POOL_CELL_SIZE);
+}
+
+static bool claim_header(struct memory *m, size_t size)
+{
+    if (m->fd < 0)
+        return true;
+    for (size_t at = 0; at < size; at += MEMORY_PAGE) {
+        if (!memory_claim(m, m->base + at, m->base + size))
+            return false;
+    }
     return true;
+}
+
+bool table_init(struct table *t, size_t max_counters, int fd)
+{
+    size_t size, shards_n = (size_t)1 << table_shard_bits(max_counters), heads_n = 1;
+    size_t shards_size = shards_n * sizeof *t->shards, groups_size = POOL_KINDS * POOL_GROUPS * sizeof(atomic_uint);
+    atomic_uint *heads;
+    char *private;
+
+    assert(max_counters >= 1);
+    if (max_counters / shards_n >= POOL_SLOTS_MAX)
+        return false;
+    *t = (struct table){ .max_counters = max_counters, .shard_bits = table_shard_bits(max_counters) };
+    layout(max_counters, 0, &size);
+    size = TABLE_HEADER_SIZE + states_size(max_counters) + shards_n * size;
+    while (heads_n < (max_counters + shards_n - 1) / shards_n)
+        heads_n *= 2;
+    t->private_size = shards_size + groups_size + shards_n * POOL_KINDS * heads_n * sizeof *heads;
+    private = mmap(NULL, t->private_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (private == MAP_FAILED)
+        return false;
+    if (!memory_init(&t->memory, size, fd)) {
+        munmap(private, t->private_size);
+        return false;
+    }
+    t->private = private;
+    t->shards = (struct shard *)(void *)private;
+    heads = (atomic_uint *)(void *)(private + shards_size + groups_size);
+    for (unsigned i = 0; i < shards_n; i++)
+        init_shard(t, max_counters, i, heads + i * POOL_KINDS * heads_n, (uint32_t)heads_n,
+                   (atomic_uint *)(void *)(private + shards_size));
+    if (claim_header(&t->memory, TABLE_HEADER_SIZE + states_size(max_counters)))
+        return true;
+    table_fini(t);
+    return false;
 }
 
 void table_fini(struct table *t)
 {
-    for (uint32_t i = 0; i < UINT32_C(1) << t->shard_bits; i++)
+    for (unsigned i = 0; i < 1u << t->shard_bits; i++)
         pthread_mutex_destroy(&t->shards[i].lock);
-    munmap(t->memory, t->memory_size);
+    munmap(t->private, t->private_size);
+    memory_fini(&t->memory);
 }
 
-struct place table_place(const struct table *t, uint64_t key)
+struct shard *table_shard(const struct table *t, uint64_t key)
 {
-    /* Keys are hashes already; the multiplication is for callers whose keys are not random in the upper bits. */
-    uint64_t h = (key * UINT64_C(0x9E3779B97F4A7C15)) >> 16;
-
-    /* Of 48 bits left, at most 8 + 32 are used. */
-    return (struct place){
-        .shard = (uint32_t)(h >> (48 - t->shard_bits)),
-        .head = (uint32_t)(h >> (48 - t->shard_bits - t->head_bits)),
-    };
+    return &t->shards[pool_hash(key) >> (48 - t->shard_bits)];
 }
 
-void table_lock(struct table *t, uint32_t shard)
+void shard_lock(struct shard *shard)
 {
-    int error = pthread_mutex_lock(&t->shards[shard].lock);
+    int error = pthread_mutex_lock(&shard->lock);
 
     assert(error == 0);
     (void)error;
 }
 
-void table_unlock(struct table *t, uint32_t shard)
+void shard_unlock(struct shard *shard)
 {
-    pthread_mutex_unlock(&t->shards[shard].lock);
+    pthread_mutex_unlock(&shard->lock);
 }
 
-void table_prefetch_chain(const struct table *t, struct place place)
+static void barrier(void)
 {
-    __builtin_prefetch(&t->heads[place.head]);
-    __builtin_prefetch(&t->shards[place.shard], 1);
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
-void table_prefetch_entry(const struct table *t, struct place place)
+void shard_begin(struct shard *shard, enum pool_kind kind, uint32_t cell)
 {
-    uint32_t ref = t->heads[place.head];
+    struct shard_state *state = shard->state;
+    const struct pool  *pool = &shard->pools[kind];
 
-    if (ref == 0)
-        return;
-    __builtin_prefetch(&t->entries[ref - 1], 1);
-    __builtin_prefetch((const char *)&t->entries[ref - 1] + 64, 1);
-    __builtin_prefetch(&t->slots[ref - 1], 1);
+    assert(state->undo_kind == 0);
+    state->undo_cell = cell;
+    state->undo_slot = *pool_slot(pool, cell);
+    memcpy(state->undo_bytes, pool_cell(pool, cell), pool->cell_size);
+    if (state->undo_slot.wide != 0)
+        memcpy(state->undo_wide, pool_counter(pool, cell).wide, POOL_CELL_SIZE);
+    barrier();
+    state->undo_kind = kind + 1;
+    barrier();
 }
 
-struct entry *table_find(struct table *t, struct place place, uint64_t key)
+void shard_end(struct shard *shard)
 {
-    for (uint32_t ref = t->heads[place.head]; ref != 0; ref = t->slots[ref - 1].next) {
-        if (t->entries[ref - 1].key == key)
-            return &t->entries[ref - 1];
-    }
-    return NULL;
-}
+    struct shard_state *state = shard->state;
 
-static void unlink_entry(struct table *t, const struct entry *e)
-{
-    uint32_t  ref = (uint32_t)(e - t->entries) + 1;
-    uint32_t *link = &t->heads[table_place(t, e->key).head];
-
-    while (*link != ref) {
-        assert(*link != 0);
-        link = &t->slots[*link - 1].next;
-    }
-    *link = t->slots[ref - 1].next;
-}
-
-struct entry *table_add(struct table *t, struct place place, uint64_t key, struct moment now, struct pins pins)
-{
-    struct shard *shard = &t->shards[place.shard];
-    struct entry *e;
-    uint32_t      index;
-
-    if (shard->used < shard->capacity) {
-        e = &t->entries[shard->first + shard->used++];
-    } else {
-        e = table_choose_victim(t, shard, now, pins);
-        if (e == NULL) {
-            shard->evicted++; /* what the caller was about to count */
-            return NULL;
-        }
-        unlink_entry(t, e);
-    }
-    memset(e, 0, sizeof *e);
-    e->key = key;
-    index = (uint32_t)(e - t->entries);
-    t->slots[index] = (struct slot){ .next = t->heads[place.head] };
-    t->heads[place.head] = index + 1;
-    return e;
-}
-
-bool table_is_kind(const struct table *t, const struct entry *e, const struct limit *limit)
-{
-    const struct slot *slot = &t->slots[e - t->entries];
-
-    return slot->algorithm == limit->algorithm && slot->period_s == limit->period_s;
-}
-
-void table_set_limit(struct table *t, const struct entry *e, const struct limit *limit)
-{
-    struct slot *slot = &t->slots[e - t->entries];
-
-    /* A new slot has no period. */
-    assert(slot->period_s == 0 || table_is_kind(t, e, limit));
-    if (slot->requests == limit->requests && slot->burst == limit->burst && slot->period_s != 0)
-        return;
-    slot->requests = limit->requests;
-    slot->burst = limit->burst;
-    slot->period_s = limit->period_s & 0xFFFFFF;
-    slot->algorithm = limit->algorithm & 0xFF;
+    for (int kind = 0; kind < POOL_KINDS; kind++)
+        state->used[kind] = shard->pools[kind].used;
+    state->wide_used = shard->pools[POOL_COUNTERS].wide_used;
+    barrier();
+    state->undo_kind = 0;
 }

@@ -1,99 +1,83 @@
-/* Where entries live: a bounded hash table in shards, each with a lock of its own.
+/* Where counters and bans live: shards, each with a lock and two pools, in memory that may be a file's.
  *
- *      shards   | lock, used, hand | ...                     up to 256
- *      heads    | first entry of each chain                  at least one a possible entry
- *      slots    | next in the chain, limit as last seen      one a possible entry
- *      entries  | key, ban, counter                          max_entries
+ *      memory | header | state of each shard | slots, cells, wides of counters; slots, cells of bans: of each shard |
  *
- * All of it is reserved at once and becomes resident as it is used. Shard i owns a contiguous range of slots and
- * entries; the ranges add up to exactly max_entries. Keys do not fall evenly into the shards, so the first shard is
- * full when about 97 % of a large table is in use: evictions begin that much early, which is cheaper than memory that
- * most shards would never use.
+ * The pools of a shard are equal parts of max_counters. Keys do not fall evenly into the shards, so the first is full when
+ * about 97 % of a large table is in use: evictions begin that much early, which is cheaper than memory that most shards would
+ * never use.
  *
- * A thread that needs several locks takes them in ascending order of shards; that is what excludes deadlock. */
+ * A thread that needs several locks takes them in ascending order of shards; that is what excludes deadlock.
+ *
+ * A process may be killed between any two instructions. So that the file then holds each counter as it was before or after a
+ * decision, whoever changes a cell copies it first: shard_begin(), changes, shard_end(). What was begun and not ended is
+ * undone when the next process reads the file (image.h). No barrier for the processor is needed, only one for the compiler:
+ * what the killed thread had stored is what others find. */
 #ifndef LIMITS_TABLE_H
 #define LIMITS_TABLE_H
 
 #include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "limits/entry.h"
+#include "limits/pool.h"
 
 #define TABLE_SHARDS_MAX 256
 
-/* One cache line (two where a mutex is larger than on x86-64), so that threads in different shards do not disturb
- * each other. */
-struct shard {
-    _Alignas(64) pthread_mutex_t lock;
-    uint32_t first; /* entry of the table; fixed, as is `capacity` */
-    uint32_t capacity;
-    uint32_t used;    /* entries are handed out in order, and from then on only change hands */
-    uint32_t hand;    /* where eviction goes on */
-    uint64_t evicted; /* though they still counted something */
+enum pool_kind { POOL_COUNTERS, POOL_BANS, POOL_KINDS };
+
+/* What of a shard is in the file, its cells apart. */
+struct shard_state {
+    uint32_t    used[POOL_KINDS]; /* cells */
+    uint32_t    wide_used;
+    uint32_t    undo_kind; /* of a change under way, enum pool_kind + 1; 0: none */
+    uint32_t    undo_cell;
+    uint32_t    unused;
+    uint64_t    checksum; /* of a snapshot: see image.h */
+    struct slot undo_slot;
+    char        undo_bytes[POOL_CELL_SIZE], undo_wide[POOL_CELL_SIZE];
 };
 
-/* Of each entry, what its owner does not need to decide: the chain, and the limit for which it was last charged, by
- * which eviction judges it. */
-struct slot {
-    uint32_t next; /* as in heads */
-    uint32_t requests;
-    uint32_t burst;
-    uint32_t period_s : 24;
-    uint32_t algorithm : 8;
+struct shard {
+    _Alignas(64) pthread_mutex_t lock; /* threads in different shards do not disturb each other */
+    struct pool         pools[POOL_KINDS];
+    struct shard_state *state;
+};
+
+/* Offsets in the memory of all that belongs to one shard. */
+struct shard_layout {
+    size_t   state, slots[POOL_KINDS], cells[POOL_KINDS], wides;
+    uint32_t capacity;
 };
 
 struct table {
+    size_t        max_counters;
+    uint64_t      seed;
+    int64_t       ahead_us; /* of the table's time before moment.mono_us: it goes on over a reboot */
     struct shard *shards;
-    uint32_t     *heads; /* 0: empty chain; else entry + 1 */
-    struct slot  *slots;
-    struct entry *entries;
-    void         *memory;
-    size_t        memory_size;
     unsigned      shard_bits;
-    unsigned      head_bits; /* chains of one shard */
+    struct memory memory;
+    void *private; /* heads and groups, which are built anew */
+    size_t private_size;
 };
 
-/* Where a key belongs. */
-struct place {
-    uint32_t shard;
-    uint32_t head;
+struct limits {
+    struct table table;
 };
 
-/* The entries that one request uses and that must not make room for each other. */
-struct pins {
-    struct entry *const *entries; /* NULL in between is allowed */
-    size_t               n;
-};
+#define TABLE_HEADER_SIZE MEMORY_PAGE /* of the memory's begin; the caller's */
 
-/* False: no memory, or more entries than 32 bits count. */
-bool table_init(struct table *t, size_t max_entries);
+/* `fd` as in memory_init(). False: no memory, or errno of the file. */
+bool table_init(struct table *t, size_t max_counters, int fd);
 void table_fini(struct table *t);
 
-struct place table_place(const struct table *t, uint64_t key);
+unsigned            table_shard_bits(size_t max_counters);
+struct shard_layout table_layout(size_t max_counters, unsigned shard);
 
-void table_lock(struct table *t, uint32_t shard);
-void table_unlock(struct table *t, uint32_t shard);
+struct shard *table_shard(const struct table *t, uint64_t key);
 
-/* All below: the shard is locked, but for the first, which is only a hint to the processor. */
-void table_prefetch_chain(const struct table *t, struct place place);
-void table_prefetch_entry(const struct table *t, struct place place);
+void shard_lock(struct shard *shard);
+void shard_unlock(struct shard *shard);
 
-/* NULL: nothing is known of the key. */
-struct entry *table_find(struct table *t, struct place place, uint64_t key);
-
-/* Returns a new entry for a key that has none, if need be in the place of a less useful one. NULL: every entry that
- * could make room is pinned, which takes a table of fewer entries than a request has limits. */
-struct entry *table_add(struct table *t, struct place place, uint64_t key, struct moment now, struct pins pins);
-
-/* Whether the entry is of that algorithm and period. They are part of what makes a key, so it always is. */
-bool table_is_kind(const struct table *t, const struct entry *e, const struct limit *limit);
-
-/* Keeps what eviction needs to know. */
-void table_set_limit(struct table *t, const struct entry *e, const struct limit *limit);
-
-/* The entry of the shard that is the least loss, NULL if all are pinned. The shard is full. In evict.c. */
-struct entry *table_choose_victim(struct table *t, struct shard *shard, struct moment now, struct pins pins);
+/* Around each change of a cell, its slot and its wide part; the shard is locked. */
+void shard_begin(struct shard *shard, enum pool_kind kind, uint32_t cell);
+void shard_end(struct shard *shard);
 
 #endif

@@ -38,6 +38,14 @@ void token_advance(struct token *t, const struct limit *limit, int64_t now_us)
         t->debt = most_debt(limit);
 }
 
+struct limit token_limit(const struct token *t, uint32_t period_s)
+{
+    struct limit limit = { .algorithm = LIMIT_TOKEN, .requests = t->requests, .period_s = period_s };
+
+    limit.burst = (uint32_t)((t->debt + one_token(&limit) - 1) / one_token(&limit));
+    return limit;
+}
+
 uint32_t token_remaining(const struct token *t, const struct limit *limit)
 {
     return (uint32_t)((most_debt(limit) - t->debt) / one_token(limit));
@@ -46,6 +54,7 @@ uint32_t token_remaining(const struct token *t, const struct limit *limit)
 void token_charge(struct token *t, const struct limit *limit)
 {
     t->debt += one_token(limit);
+    t->requests = limit->requests;
     assert(t->debt <= most_debt(limit));
 }
 

@@ -12,18 +12,23 @@
 
 #include "limits/limits.h"
 
-__extension__ typedef unsigned __int128 token_debt;
+/* Aligned so that a counter needs no padding. */
+__extension__ typedef unsigned __int128 token_debt __attribute__((aligned(8)));
 
 #define TOKEN_NEVER_US (INT64_MAX / 4) /* 73,000 years: the longest that is told */
 
 struct token {
     token_debt debt;
-    int64_t    at_us; /* when it was that much */
+    int64_t    at_us;    /* when it was that much */
+    uint32_t   requests; /* of the limit when it was last charged, for token_limit() */
 };
 
 /* Works the debt off until `now_us`, and forgives what a `burst` since lowered does not allow to owe. To be called
  * before any of the functions below, with the same time. */
 void token_advance(struct token *t, const struct limit *limit, int64_t now_us);
+
+/* The least `burst` that it uses up, with the `requests` of the last charge. */
+struct limit token_limit(const struct token *t, uint32_t period_s);
 
 /* Whole tokens. */
 uint32_t token_remaining(const struct token *t, const struct limit *limit);

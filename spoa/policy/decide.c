@@ -174,6 +174,7 @@ static void note_uses(const struct decider *decider, const struct request *reque
         decision->uses[decision->uses_n++] = (struct limit_use){
             .key = key_of(decider, rule, request),
             .limit = &rule->limit,
+            .group = (uint16_t)rule->id, /* rather than a hash: the first 65,536 rules are all apart */
             .binding = !rule->shadow && !rule->slow,
         };
     }

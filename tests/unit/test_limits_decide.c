@@ -22,7 +22,7 @@ static void teardown(void)
 
 static struct moment at(int64_t us)
 {
-    return (struct moment){ .mono_us = 1000 * SECOND + us, .unix_us = 1795000020 * SECOND + us };
+    return (struct moment){ .mono_us = 1020 * SECOND + us, .unix_us = 1795000020 * SECOND + us };
 }
 
 static struct limit_use binding(uint64_t key, const struct limit *limit)
@@ -92,7 +92,7 @@ START_TEST(test_refusal_makes_no_entry)
     ck_assert_int_eq(uses[0].remaining, 5);
     ck_assert_int_eq(uses[0].reset_us, 0);
     ck_assert_int_eq(uses[2].remaining, 9);
-    ck_assert_uint_eq(limits_counts(limits).entries, 1);
+    ck_assert_uint_eq(limits_counts(limits).counters, 1);
 }
 END_TEST
 
@@ -104,7 +104,7 @@ START_TEST(test_without_charge)
         ck_assert(limits_decide(limits, uses, 2, false, at(0)));
     ck_assert_int_eq(uses[0].remaining, 5);
     ck_assert_int_eq(uses[1].remaining, 2);
-    ck_assert_uint_eq(limits_counts(limits).entries, 0);
+    ck_assert_uint_eq(limits_counts(limits).counters, 0);
     take(2, &two, 2, 0);
     ck_assert(!limits_decide(limits, uses, 2, false, at(0)));
     ck_assert(limits_decide(limits, uses, 1, false, at(0)));
@@ -276,7 +276,7 @@ START_TEST(test_look_changes_nothing)
         limits_look(limits, uses, 3, at(s * SECOND));
     ck_assert(!limits_look(limits, uses, 3, at(5)));
     ck_assert_int_eq(memcmp(before, uses, sizeof uses), 0);
-    ck_assert_uint_eq(limits_counts(limits).entries, 2);
+    ck_assert_uint_eq(limits_counts(limits).counters, 2);
     ck_assert(limits_look(limits, uses + 1, 2, at(5)));
 }
 END_TEST
@@ -294,7 +294,7 @@ START_TEST(test_most_uses)
     ck_assert(!limits_decide(wide, uses, LIMITS_PER_REQUEST_MAX, true, at(0)));
     for (size_t i = 0; i < LIMITS_PER_REQUEST_MAX; i++)
         ck_assert_int_eq(uses[i].remaining, i == 17 ? 0 : 4);
-    ck_assert_uint_eq(limits_counts(wide).entries, LIMITS_PER_REQUEST_MAX);
+    ck_assert_uint_eq(limits_counts(wide).counters, LIMITS_PER_REQUEST_MAX);
     limits_free(wide);
 }
 END_TEST

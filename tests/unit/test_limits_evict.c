@@ -27,11 +27,16 @@ static struct moment at(int64_t us)
     return (struct moment){ .mono_us = 1000 * SECOND + us, .unix_us = 1795000020 * SECOND + us };
 }
 
-static bool take(struct limits *limits, uint64_t key, const struct limit *limit, int64_t us)
+static bool take_of(struct limits *limits, uint16_t group, uint64_t key, const struct limit *limit, int64_t us)
 {
-    struct limit_use use = { .key = hash(key), .limit = limit, .binding = true };
+    struct limit_use use = { .key = hash(key), .limit = limit, .group = group, .binding = true };
 
     return limits_decide(limits, &use, 1, true, at(us));
+}
+
+static bool take(struct limits *limits, uint64_t key, const struct limit *limit, int64_t us)
+{
+    return take_of(limits, 0, key, limit, us);
 }
 
 static struct limit_use look(struct limits *limits, uint64_t key, const struct limit *limit, int64_t us)
@@ -78,10 +83,10 @@ START_TEST(test_flood)
         require(!take(limits, held, &three[held % 3], us), "key %ju of those held was let through", held);
         require(look(limits, banned, &brief_ban, us).ban_us > 0, "key %ju is no longer banned", banned);
         if (i % 64 == 0)
-            require(limits_counts(limits).entries <= MAX, "%ju entries", limits_counts(limits).entries);
+            require(limits_counts(limits).counters <= MAX, "%ju entries", limits_counts(limits).counters);
     }
     counts = limits_counts(limits);
-    ck_assert_uint_eq(counts.entries, MAX);
+    ck_assert_uint_eq(counts.counters, MAX);
     ck_assert_uint_eq(counts.evicted, HELD + 100 + FLOOD - MAX);
     limits_free(limits);
 }
@@ -100,7 +105,7 @@ START_TEST(test_expired_first)
     ck_assert_uint_eq(limits_counts(limits).evicted, 0);
     for (uint64_t key = filled; key < filled + MAX / 4; key++)
         require(take(limits, key, &hundred, 10 * SECOND), "%ju", key);
-    ck_assert_uint_ge(limits_counts(limits).entries, MAX - MAX / 20);
+    ck_assert_uint_ge(limits_counts(limits).counters, MAX - MAX / 20);
     ck_assert_uint_eq(limits_counts(limits).evicted, 0);
     for (uint64_t key = 0; key < filled; key++) {
         if (hash(key) & 64)
@@ -145,17 +150,17 @@ START_TEST(test_idle_longest)
 }
 END_TEST
 
-/* When all are used up or banned, the one that frees soonest. */
+/* When all are used up, the one that frees soonest. */
 START_TEST(test_frees_soonest)
 {
     static const struct limit limits_of[] = {
         { .algorithm = LIMIT_SLIDING, .requests = 1, .period_s = 500 },
         { .algorithm = LIMIT_TOKEN, .requests = 1, .period_s = 100, .burst = 10 }, /* all of it is back in 1,000 s */
-        { .algorithm = LIMIT_SLIDING, .requests = 1, .period_s = 1, .ban_s = 300 },
+        { .algorithm = LIMIT_SLIDING, .requests = 300, .period_s = 1 },            /* wide */
         { .algorithm = LIMIT_SLIDING, .requests = 1, .period_s = 200 },
-        { .algorithm = LIMIT_TOKEN, .requests = 1, .period_s = 20, .burst = 1, .ban_s = 90 },
+        { .algorithm = LIMIT_FIXED, .requests = 2, .period_s = 30 },
     };
-    static const uint64_t expect[] = { 4, 1, 3, 2, 0 };
+    static const uint64_t expect[] = { 2, 4, 1, 3, 0 };
 
     struct limits *limits = limits_new(5, 1);
 
@@ -170,7 +175,75 @@ START_TEST(test_frees_soonest)
         for (size_t k = 0; k < 5; k++)
             ck_assert_int_eq(look(limits, expect[k], &limits_of[expect[k]], 0).used_up, k > i);
         ck_assert_uint_eq(limits_counts(limits).evicted, i + 1);
+        ck_assert_uint_eq(limits_counts(limits).evicted_refusing, i + 1);
     }
+    limits_free(limits);
+}
+END_TEST
+
+/* Bans do not compete with counters: they outlive the counter that they began with. Among bans, the one that ends first
+ * makes room. */
+START_TEST(test_bans_apart)
+{
+    enum { MAX = 8 };
+
+    struct limits *limits = limits_new(MAX, 1);
+
+    for (uint64_t key = 0; key < MAX; key++) {
+        struct limit banning = brief_ban;
+
+        banning.ban_s = 3600 + (uint32_t)(key * 5 % MAX);
+        ck_assert(take(limits, key, &banning, 0));
+        ck_assert(!take(limits, key, &banning, 0));
+    }
+    for (uint64_t key = 100; key < 200; key++)
+        ck_assert(take(limits, key, &hundred, 10 * SECOND));
+    for (uint64_t key = 0; key < MAX; key++)
+        ck_assert_int_gt(look(limits, key, &brief_ban, 10 * SECOND).ban_us, 0);
+    ck_assert_uint_eq(limits_counts(limits).bans, MAX);
+    ck_assert_uint_eq(limits_counts(limits).evicted_refusing, 0);
+
+    for (uint64_t key = 200; key < 203; key++) {
+        struct limit banning = brief_ban;
+
+        banning.ban_s = 86400;
+        ck_assert(take(limits, key, &banning, 10 * SECOND));
+        ck_assert(!take(limits, key, &banning, 10 * SECOND));
+    }
+    for (uint64_t key = 0; key < MAX; key++)
+        ck_assert_int_eq(look(limits, key, &brief_ban, 10 * SECOND).ban_us > 0, key * 5 % MAX >= 3);
+    ck_assert_uint_eq(limits_counts(limits).evicted_refusing, 3);
+    limits_free(limits);
+}
+END_TEST
+
+/* A rule whose counters are used up by the first request, for a month, and of which anybody can make any number: it replaces
+ * its own, not those of others, which free sooner. */
+START_TEST(test_no_group_pushes_out_others)
+{
+    enum { MAX = 20000, HELD = 4000, FLOOD = 10 * MAX };
+
+    static const struct limit flooded = {
+        .algorithm = LIMIT_FIXED, .requests = 1, .period_s = 30 * 86400, .ban_s = 86400
+    };
+    struct limits *limits = limits_new(MAX, 1);
+
+    for (uint64_t key = 0; key < HELD; key++) {
+        for (int i = 0; i < 3; i++)
+            require(take_of(limits, 2 + key % 3, key, &three[key % 3], 0), "%ju", key);
+        require(take_of(limits, 5, HELD + key, &brief_ban, 0), "%ju", key);
+        require(!take_of(limits, 5, HELD + key, &brief_ban, 0), "%ju", key);
+    }
+    for (uint64_t key = 0; key < FLOOD; key++) {
+        require(take_of(limits, 1, 1000000 + key, &flooded, SECOND), "%ju", key);
+        require(!take_of(limits, 1, 1000000 + key, &flooded, SECOND), "%ju", key);
+    }
+    for (uint64_t key = 0; key < HELD; key++) {
+        require(look(limits, key, &three[key % 3], SECOND).used_up, "key %ju was let through", key);
+        require(look(limits, HELD + key, &brief_ban, SECOND).ban_us > 0, "key %ju is no longer banned", HELD + key);
+    }
+    ck_assert_uint_eq(limits_counts(limits).counters, MAX);
+    ck_assert_uint_eq(limits_counts(limits).bans, MAX);
     limits_free(limits);
 }
 END_TEST
@@ -194,7 +267,7 @@ START_TEST(test_pinned)
     ck_assert(limits_decide(limits, uses, 8, true, at(10 * SECOND)));
     for (int i = 0; i < 8; i++)
         ck_assert_int_eq(uses[i].remaining, 98);
-    ck_assert_uint_eq(limits_counts(limits).entries, 8);
+    ck_assert_uint_eq(limits_counts(limits).counters, 8);
     ck_assert_uint_eq(limits_counts(limits).evicted, 7);
     limits_free(limits);
 }
@@ -215,7 +288,7 @@ START_TEST(test_smaller_than_request)
                 require(uses[i].remaining == (i < max ? 2 - round : 2), "%zu: %ld", i, (long)uses[i].remaining);
         }
         ck_assert(!limits_decide(limits, uses, LIMITS_PER_REQUEST_MAX, true, at(0)));
-        ck_assert_uint_eq(limits_counts(limits).entries, max);
+        ck_assert_uint_eq(limits_counts(limits).counters, max);
         ck_assert_uint_eq(limits_counts(limits).evicted, 3 * (LIMITS_PER_REQUEST_MAX - max));
         limits_free(limits);
     }
@@ -236,7 +309,7 @@ START_TEST(test_capacity)
         if (key == max * 17 / 20)
             ck_assert_uint_eq(limits_counts(limits).evicted, 0);
     }
-    ck_assert_uint_eq(limits_counts(limits).entries, max);
+    ck_assert_uint_eq(limits_counts(limits).counters, max);
     ck_assert_uint_eq(limits_counts(limits).evicted, 2 * max);
     limits_free(limits);
 }
@@ -253,7 +326,7 @@ START_TEST(test_all_found)
         require(take(limits, key, &three[key % 3], 0), "%ju", key);
     for (uint64_t key = 0; key < MAX * 9 / 10; key++)
         require(look(limits, key, &three[key % 3], 0).remaining == 2, "key %ju", key);
-    ck_assert_uint_eq(limits_counts(limits).entries, MAX * 9 / 10);
+    ck_assert_uint_eq(limits_counts(limits).counters, MAX * 9 / 10);
     limits_free(limits);
 }
 END_TEST
@@ -271,6 +344,8 @@ int main(void)
     tcase_add_test(tcase, test_share_used);
     tcase_add_test(tcase, test_idle_longest);
     tcase_add_test(tcase, test_frees_soonest);
+    tcase_add_test(tcase, test_bans_apart);
+    tcase_add_test(tcase, test_no_group_pushes_out_others);
     tcase_add_test(tcase, test_pinned);
     tcase_add_test(tcase, test_smaller_than_request);
     tcase_add_loop_test(tcase, test_capacity, 0, (int)(sizeof capacities / sizeof capacities[0]));

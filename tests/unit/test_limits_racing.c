@@ -157,7 +157,7 @@ START_TEST(test_race)
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     pthread_barrier_destroy(&barrier);
-    ck_assert_uint_eq(limits_counts(limits).entries, (KEYS + 1) * ROUNDS);
+    ck_assert_uint_eq(limits_counts(limits).counters, (KEYS + 1) * ROUNDS);
     limits_free(limits);
 }
 END_TEST
