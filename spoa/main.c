@@ -1,14 +1,11 @@
 /* spoa-rules: commands, options, signals, and the order in which things start and stop. */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,189 +13,12 @@
 #include "base/log.h"
 #include "command_check.h"
 #include "command_explain.h"
+#include "options.h"
 #include "policy/publish.h"
 #include "server/server.h"
+#include "store/counters.h"
 #include "store/rules_db.h"
 #include "store/rules_watch.h"
-
-#define DEFAULT_LISTEN "127.0.0.1:9010"
-#define DEFAULT_DATA   "/var/lib/spoa-rules"
-#define LISTEN_MAX     16
-
-enum { EXIT_USAGE = 2 };
-
-static const char usage[] =
-    "spoa-rules " SPOA_VERSION ": decides HAProxy's requests by rules kept in SQLite\n"
-    "\n"
-    "  spoa-rules serve [options]            the daemon, in the foreground\n"
-    "  spoa-rules check [--spoe FILE] FILE   validates a rules database; 1 if it has errors. --spoe: HAProxy's SPOE\n"
-    "                                        file, which says what attributes there are\n"
-    "  spoa-rules explain --rules FILE [--ipv6-prefix N] name=value ...\n"
-    "                                        what the rules do with a request: src=192.0.2.1 path=/items/1 ...\n"
-    "\n"
-    "options of serve:\n"
-    "  --listen ADDR        127.0.0.1:9010 (the default), [::1]:9010 or unix:/path; repeatable\n"
-    "  --data DIR           where the agent keeps its files (default " DEFAULT_DATA ")\n"
-    "  --rules FILE         the rules database, created if missing (default DIR/rules.db)\n"
-    "  --threads N          workers (default: a quarter of the cores, at least 1)\n"
-    "  --max-connections N  from HAProxy; what comes beyond is closed (default 8192)\n"
-    "  --max-counters N     live counters; bounds memory (default 1000000)\n"
-    "  --ipv6-prefix N      an IPv6 network of this size counts as one client (default 64)\n"
-    "  --log-level L        error, warning, info or debug (default info)\n"
-    "  --version, --help\n";
-
-struct options {
-    const char   *listen[LISTEN_MAX];
-    size_t        listen_n;
-    const char   *data, *rules, *spoe;
-    unsigned long threads, max_connections, max_counters, ipv6_prefix;
-};
-
-__attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
-{
-    va_list args;
-
-    fputs("spoa-rules: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    return EXIT_USAGE;
-}
-
-/* ---- options ---- */
-
-static bool parse_number(const char *option, const char *text, unsigned long from, unsigned long to,
-                         unsigned long *number)
-{
-    char *end;
-
-    errno = 0;
-    *number = strtoul(text, &end, 10);
-    if (errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' && *number >= from && *number <= to)
-        return true;
-    fail("--%s '%s': write a whole number from %lu to %lu", option, text, from, to);
-    return false;
-}
-
-enum {
-    OPTION_LISTEN,
-    OPTION_RULES,
-    OPTION_DATA,
-    OPTION_THREADS,
-    OPTION_CONNECTIONS,
-    OPTION_COUNTERS,
-    OPTION_PREFIX,
-    OPTION_LOG_LEVEL,
-    OPTION_SPOE,
-    OPTION_HELP,
-    OPTION_VERSION
-};
-
-static const struct option serve_options[] = {
-    { "listen", required_argument, NULL, OPTION_LISTEN },
-    { "rules", required_argument, NULL, OPTION_RULES },
-    { "data", required_argument, NULL, OPTION_DATA },
-    { "threads", required_argument, NULL, OPTION_THREADS },
-    { "max-connections", required_argument, NULL, OPTION_CONNECTIONS },
-    { "max-counters", required_argument, NULL, OPTION_COUNTERS },
-    { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
-    { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { "version", no_argument, NULL, OPTION_VERSION },
-    { NULL, 0, NULL, 0 },
-};
-
-static bool has_value(const char *option, const char *value)
-{
-    if (*value == '\0')
-        fail("--%s '': write a path", option);
-    return *value != '\0';
-}
-
-static bool add_listen(struct options *options, const char *address)
-{
-    if (options->listen_n == LISTEN_MAX) {
-        fail("--listen '%s': %d addresses at most", address, LISTEN_MAX);
-        return false;
-    }
-    options->listen[options->listen_n++] = address;
-    return true;
-}
-
-static bool set_option(struct options *options, int option, const char *value)
-{
-    enum log_level level;
-
-    switch (option) {
-    case OPTION_LISTEN:
-        return add_listen(options, value);
-    case OPTION_RULES:
-        options->rules = value;
-        return has_value("rules", value);
-    case OPTION_DATA:
-        options->data = value;
-        return has_value("data", value);
-    case OPTION_THREADS:
-        return parse_number("threads", value, 1, 256, &options->threads);
-    case OPTION_CONNECTIONS:
-        return parse_number("max-connections", value, 1, 1000000, &options->max_connections);
-    case OPTION_COUNTERS:
-        return parse_number("max-counters", value, 1, 1000000000, &options->max_counters);
-    case OPTION_PREFIX:
-        return parse_number("ipv6-prefix", value, 1, 128, &options->ipv6_prefix);
-    case OPTION_LOG_LEVEL:
-        if (!log_level_parse(value, &level)) {
-            fail("--log-level '%s': write error, warning, info or debug", value);
-            return false;
-        }
-        log_set_level(level);
-        return true;
-    case OPTION_SPOE:
-        options->spoe = value;
-        return true;
-    case OPTION_HELP:
-        fputs(usage, stdout);
-        exit(0);
-    case OPTION_VERSION:
-        puts("spoa-rules " SPOA_VERSION);
-        exit(0);
-    case ':':
-        fail("'%s': write a value behind it; see spoa-rules --help", value);
-        return false;
-    default:
-        if (optopt > 0 && optopt < 256 && isprint(optopt))
-            fail("'-%c': not an option; see spoa-rules --help", optopt);
-        else
-            fail("'%s': not an option; see spoa-rules --help", value);
-        return false;
-    }
-}
-
-static bool parse_options(struct options *options, int argc, char **argv)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int  option;
-
-    *options = (struct options){
-        .data = DEFAULT_DATA,
-        /* One worker serves more than several HAProxy threads ask, and fewer connections mean larger batches. */
-        .threads = cores >= 8 ? (unsigned long)cores / 4 : 1,
-        .max_connections = 8192,
-        .max_counters = 1000000,
-        .ipv6_prefix = 64,
-    };
-    while ((option = getopt_long(argc, argv, ":", serve_options, NULL)) != -1)
-        if (!set_option(options, option, optarg != NULL ? optarg : argv[optind - 1]))
-            return false;
-    if (optind < argc) {
-        fail("'%s': not an option; see spoa-rules --help", argv[optind]);
-        return false;
-    }
-    if (options->listen_n == 0)
-        options->listen[options->listen_n++] = DEFAULT_LISTEN;
-    return true;
-}
 
 /* ---- serve ---- */
 
@@ -239,16 +59,32 @@ static struct ruleset *first_rules(const char *path, struct rules_stamp *stamp)
     return result == RULES_LOADED ? set : NULL;
 }
 
-static bool enter_data_directory(const char *data)
+static bool enter_directory(const char *option, const char *path)
 {
-    if (mkdir(data, 0750) != 0 && errno != EEXIST) {
-        fail("--data %s: %s", data, strerror(errno));
-        return false;
-    }
-    if (access(data, W_OK | X_OK) == 0)
+    if ((mkdir(path, 0750) == 0 || errno == EEXIST) && access(path, W_OK | X_OK) == 0)
         return true;
-    fail("--data %s: %s", data, strerror(errno));
+    fail("%s %s: %s", option, path, strerror(errno));
     return false;
+}
+
+static struct counters *open_counters(const struct options *options)
+{
+    struct counters_options counters_options = {
+        .data = options->data,
+        .runtime = options->runtime,
+        .max_counters = options->max_counters,
+    };
+    struct counters *counters;
+    char             error[256];
+
+    if (options->runtime == NULL)
+        counters_options.runtime = access(DEFAULT_RUNTIME, W_OK | X_OK) == 0 ? DEFAULT_RUNTIME : options->data;
+    else if (!enter_directory("--runtime", options->runtime))
+        return NULL;
+    counters = counters_open(&counters_options, error, sizeof error);
+    if (counters == NULL)
+        fail("%s", error);
+    return counters;
 }
 
 static void allow_descriptors(unsigned long wanted)
@@ -270,12 +106,12 @@ static void refresh_server(void *server)
 
 /* Runs until a signal says stop; the server is gone then. */
 static int run(const struct options *options, struct server *server, const char *rules_path, struct ruleset_slot *slot,
-               struct limits *limits, struct rules_stamp stamp, const sigset_t *stop_signals)
+               struct counters *counters, struct rules_stamp stamp, const sigset_t *stop_signals)
 {
     struct rules_watch *watch = NULL;
     int                 received;
 
-    if (server_start(server, slot, limits))
+    if (server_start(server, slot, counters_limits(counters)) && counters_start(counters))
         watch = rules_watch_start(rules_path, stamp, slot, refresh_server, server);
     if (watch == NULL) {
         server_stop(server);
@@ -313,15 +149,14 @@ static int serve(int argc, char **argv)
     struct options      options;
     struct ruleset_slot slot;
     struct ruleset     *rules;
-    struct limits      *limits = NULL;
+    struct counters    *counters;
     struct server      *server;
     struct rules_stamp  stamp;
     sigset_t            stop_signals;
-    uint64_t            seed;
     char                rules_path[4096];
     int                 code;
 
-    if (!parse_options(&options, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return EXIT_USAGE;
     /* All threads inherit the mask; run() takes the signals one by one. */
     signal(SIGPIPE, SIG_IGN);
@@ -341,23 +176,21 @@ static int serve(int argc, char **argv)
     server = bind_server(&options);
     if (server == NULL)
         return code;
-    if (!enter_data_directory(options.data) || (rules = first_rules(rules_path, &stamp)) == NULL) {
+    if (!enter_directory("--data", options.data) || (rules = first_rules(rules_path, &stamp)) == NULL) {
         server_stop(server);
         return code;
     }
     rules_log_set(rules_path, rules->n, rules->index.residue_n);
     ruleset_slot_init(&slot, rules);
     allow_descriptors(options.max_connections + 64);
-    if (getrandom(&seed, sizeof seed, 0) == sizeof seed)
-        limits = limits_new(options.max_counters, seed);
-    if (limits == NULL) {
+    counters = open_counters(&options);
+    if (counters == NULL) {
         server_stop(server);
-        fail("no memory for %lu counters", options.max_counters);
     } else {
-        code = run(&options, server, rules_path, &slot, limits, stamp, &stop_signals);
+        code = run(&options, server, rules_path, &slot, counters, stamp, &stop_signals);
+        counters_close(counters);
     }
     ruleset_slot_fini(&slot);
-    limits_free(limits);
     return code;
 }
 
@@ -372,7 +205,7 @@ static int check(int argc, char **argv)
     int                        option;
 
     while ((option = getopt_long(argc, argv, ":", check_options, NULL)) != -1)
-        if (!set_option(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
+        if (!options_set(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
             return EXIT_USAGE;
     if (argc - optind != 1)
         return fail("write: spoa-rules check [--spoe FILE] FILE");
@@ -389,7 +222,7 @@ static int explain(int argc, char **argv)
     int                        option;
 
     while ((option = getopt_long(argc, argv, ":", explain_options, NULL)) != -1)
-        if (!set_option(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
+        if (!options_set(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
             return EXIT_USAGE;
     if (options.rules == NULL)
         return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
@@ -420,7 +253,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return fail("write a command: serve, check or explain; see spoa-rules --help");
     if (strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
+        fputs(options_usage, stdout);
         return 0;
     }
     if (strcmp(argv[1], "--version") == 0) {

@@ -1,0 +1,174 @@
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define DEFAULT_LISTEN "127.0.0.1:9010"
+#define DEFAULT_DATA   "/var/lib/spoa-rules"
+
+const char options_usage[] =
+    "spoa-rules " SPOA_VERSION ": decides HAProxy's requests by rules kept in SQLite\n"
+    "\n"
+    "  spoa-rules serve [options]            the daemon, in the foreground\n"
+    "  spoa-rules check [--spoe FILE] FILE   validates a rules database; 1 if it has errors. --spoe: HAProxy's SPOE\n"
+    "                                        file, which says what attributes there are\n"
+    "  spoa-rules explain --rules FILE [--ipv6-prefix N] name=value ...\n"
+    "                                        what the rules do with a request: src=192.0.2.1 path=/items/1 ...\n"
+    "\n"
+    "options of serve:\n"
+    "  --listen ADDR        127.0.0.1:9010 (the default), [::1]:9010 or unix:/path; repeatable\n"
+    "  --data DIR           where the agent keeps its files (default " DEFAULT_DATA ")\n"
+    "  --runtime DIR        where live counters are kept, best in memory (default: " DEFAULT_RUNTIME
+    " if it is there,\n"
+    "                       else as --data)\n"
+    "  --rules FILE         the rules database, created if missing (default DIR/rules.db)\n"
+    "  --threads N          workers (default: a quarter of the cores, at least 1)\n"
+    "  --max-connections N  from HAProxy; what comes beyond is closed (default 8192)\n"
+    "  --max-counters N     live counters; bounds memory (default 1000000)\n"
+    "  --ipv6-prefix N      an IPv6 network of this size counts as one client (default 64)\n"
+    "  --log-level L        error, warning, info or debug (default info)\n"
+    "  --version, --help\n";
+
+int fail(const char *format, ...)
+{
+    va_list args;
+
+    fputs("spoa-rules: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+/* ---- options ---- */
+
+static bool parse_number(const char *option, const char *text, unsigned long from, unsigned long to,
+                         unsigned long *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtoul(text, &end, 10);
+    if (errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' && *number >= from && *number <= to)
+        return true;
+    fail("--%s '%s': write a whole number from %lu to %lu", option, text, from, to);
+    return false;
+}
+
+static const struct option serve_options[] = {
+    { "listen", required_argument, NULL, OPTION_LISTEN },
+    { "rules", required_argument, NULL, OPTION_RULES },
+    { "data", required_argument, NULL, OPTION_DATA },
+    { "runtime", required_argument, NULL, OPTION_RUNTIME },
+    { "threads", required_argument, NULL, OPTION_THREADS },
+    { "max-connections", required_argument, NULL, OPTION_CONNECTIONS },
+    { "max-counters", required_argument, NULL, OPTION_COUNTERS },
+    { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
+    { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+static bool has_value(const char *option, const char *value)
+{
+    if (*value == '\0')
+        fail("--%s '': write a path", option);
+    return *value != '\0';
+}
+
+static bool add_listen(struct options *options, const char *address)
+{
+    if (options->listen_n == LISTEN_MAX) {
+        fail("--listen '%s': %d addresses at most", address, LISTEN_MAX);
+        return false;
+    }
+    options->listen[options->listen_n++] = address;
+    return true;
+}
+
+bool options_set(struct options *options, int option, const char *value)
+{
+    enum log_level level;
+
+    switch (option) {
+    case OPTION_LISTEN:
+        return add_listen(options, value);
+    case OPTION_RULES:
+        options->rules = value;
+        return has_value("rules", value);
+    case OPTION_DATA:
+        options->data = value;
+        return has_value("data", value);
+    case OPTION_RUNTIME:
+        options->runtime = value;
+        return has_value("runtime", value);
+    case OPTION_THREADS:
+        return parse_number("threads", value, 1, 256, &options->threads);
+    case OPTION_CONNECTIONS:
+        return parse_number("max-connections", value, 1, 1000000, &options->max_connections);
+    case OPTION_COUNTERS:
+        return parse_number("max-counters", value, 1, 1000000000, &options->max_counters);
+    case OPTION_PREFIX:
+        return parse_number("ipv6-prefix", value, 1, 128, &options->ipv6_prefix);
+    case OPTION_LOG_LEVEL:
+        if (!log_level_parse(value, &level)) {
+            fail("--log-level '%s': write error, warning, info or debug", value);
+            return false;
+        }
+        log_set_level(level);
+        return true;
+    case OPTION_SPOE:
+        options->spoe = value;
+        return true;
+    case OPTION_HELP:
+        fputs(options_usage, stdout);
+        exit(0);
+    case OPTION_VERSION:
+        puts("spoa-rules " SPOA_VERSION);
+        exit(0);
+    case ':':
+        fail("'%s': write a value behind it; see spoa-rules --help", value);
+        return false;
+    default:
+        if (optopt > 0 && optopt < 256 && isprint(optopt))
+            fail("'-%c': not an option; see spoa-rules --help", optopt);
+        else
+            fail("'%s': not an option; see spoa-rules --help", value);
+        return false;
+    }
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int  option;
+
+    *options = (struct options){
+        .data = DEFAULT_DATA,
+        /* One worker serves more than several HAProxy threads ask, and fewer connections mean larger batches. */
+        .threads = cores >= 8 ? (unsigned long)cores / 4 : 1,
+        .max_connections = 8192,
+        .max_counters = 1000000,
+        .ipv6_prefix = 64,
+    };
+    while ((option = getopt_long(argc, argv, ":", serve_options, NULL)) != -1)
+        if (!options_set(options, option, optarg != NULL ? optarg : argv[optind - 1]))
+            return false;
+    if (optind < argc) {
+        fail("'%s': not an option; see spoa-rules --help", argv[optind]);
+        return false;
+    }
+    if (options->listen_n == 0)
+        options->listen[options->listen_n++] = DEFAULT_LISTEN;
+    return true;
+}

@@ -1,0 +1,47 @@
+/* What is asked of the program on its command line, and how it says no. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LISTEN_MAX      16
+#define DEFAULT_RUNTIME "/run/spoa-rules"
+
+enum { EXIT_USAGE = 2 };
+
+struct options {
+    const char   *listen[LISTEN_MAX];
+    size_t        listen_n;
+    const char   *data, *runtime, *rules, *spoe; /* runtime: NULL when not given */
+    unsigned long threads, max_connections, max_counters, ipv6_prefix;
+};
+
+enum {
+    OPTION_LISTEN,
+    OPTION_RULES,
+    OPTION_DATA,
+    OPTION_RUNTIME,
+    OPTION_THREADS,
+    OPTION_CONNECTIONS,
+    OPTION_COUNTERS,
+    OPTION_PREFIX,
+    OPTION_LOG_LEVEL,
+    OPTION_SPOE,
+    OPTION_HELP,
+    OPTION_VERSION
+};
+
+extern const char options_usage[];
+
+/* "spoa-rules: " and the message on a line of standard error; returns EXIT_USAGE. */
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Takes one option of whatever command; `value` is its argument, or the word that is no option. --help and --version end the
+ * process. False: it was told what is wrong. */
+bool options_set(struct options *options, int option, const char *value);
+
+/* Those of `serve`. */
+bool options_parse(struct options *options, int argc, char **argv);
+
+#endif
