@@ -37,12 +37,15 @@ static void print_value(struct span value)
 static void print_request(const struct explanation *e)
 {
     char        text[ADDRESS_TEXT_MAX];
+    char        src_text[ADDRESS_TEXT_MAX];
     struct span src = counted_src(e->request, e->ipv6_prefix, text);
 
     puts("request:");
     for (size_t i = 0; i < e->set->attributes_n; i++) {
         struct span name = e->set->attributes[i], value = e->request->value[i];
 
+        if (i == ATTRIBUTE_SRC)
+            value = request_src_text(e->request, src_text);
         printf("  %-10.*s ", (int)name.n, name.p);
         if (value.p == NULL)
             printf("(absent)");

@@ -1,7 +1,5 @@
 #include "limits/counter.h"
 
-#include <assert.h>
-
 void counter_advance(struct counter c, const struct limit *limit, struct moment now)
 {
     switch (limit->algorithm) {
@@ -42,7 +40,6 @@ bool counter_is_full(struct counter c, const struct limit *limit)
 
 void counter_charge(struct counter c, const struct limit *limit)
 {
-    assert(counter_remaining(c, limit) > 0);
     switch (limit->algorithm) {
     case LIMIT_SLIDING:
         sliding_charge(&c.entry->sliding, c.wide);

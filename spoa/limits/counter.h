@@ -39,7 +39,7 @@ int64_t counter_remaining(struct counter c, const struct limit *limit);
 /* Whether counter_charge() needs a wide part, and has none. */
 bool counter_is_full(struct counter c, const struct limit *limit);
 
-/* Counts one request, for which there must be room. */
+/* Counts one request, for which there must be room; counter_remaining() is one less then. */
 void counter_charge(struct counter c, const struct limit *limit);
 
 /* The least limit that it uses up, as of when it was last advanced; it must count something. */

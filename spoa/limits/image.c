@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 #include "limits/table.h"
 

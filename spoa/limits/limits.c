@@ -179,13 +179,12 @@ static int64_t retry_us(struct copy *copy, const struct limit *limit, struct mom
     return ban_us + counter_retry_us(counter_of(&then), limit, now);
 }
 
-/* `use->used_up` is known. */
+/* `use->used_up` and `use->remaining` are known. */
 static void describe(struct limit_use *use, struct copy *copy, struct moment now)
 {
     int64_t ban_us = copy->ban_until_us - now.mono_us;
 
     use->ban_us = ban_us > 0 ? ban_us : 0;
-    use->remaining = ban_us > 0 ? 0 : counter_remaining(counter_of(copy), use->limit);
     use->reset_us = counter_reset_us(counter_of(copy), use->limit, now);
     if (use->ban_us > use->reset_us)
         use->reset_us = use->ban_us;
@@ -269,6 +268,7 @@ static void charge(struct call *call, size_t i)
         copy->is_wide = true;
     }
     counter_charge(counter_of(copy), use->limit);
+    use->remaining--;
     describe(use, copy, call->now);
     keep_counter(call, copy, use);
 }
@@ -324,7 +324,8 @@ static bool judge(struct call *call, bool keep)
         struct copy      *copy = &call->copies[i];
         struct limit_use *use = &call->uses[i];
 
-        use->used_up = is_banned(copy, call->now) || counter_remaining(counter_of(copy), use->limit) == 0;
+        use->remaining = is_banned(copy, call->now) ? 0 : counter_remaining(counter_of(copy), use->limit);
+        use->used_up = use->remaining == 0;
         if (keep)
             keep_ban(call, i, use->used_up && pass);
         if (use->used_up && use->binding)

@@ -55,11 +55,11 @@ bool address_parse(struct span text, struct address *address)
 
 struct address address_masked(struct address address, unsigned prefix)
 {
-    for (unsigned i = 0; i < sizeof address.bytes; i++) {
-        unsigned kept = prefix > i * 8 ? prefix - i * 8 : 0;
+    unsigned whole = prefix / 8;
 
-        if (kept < 8)
-            address.bytes[i] &= (uint8_t)(0xFF00u >> kept);
+    if (whole < sizeof address.bytes) {
+        address.bytes[whole] &= (uint8_t)(0xFF00u >> prefix % 8);
+        memset(address.bytes + whole + 1, 0, sizeof address.bytes - whole - 1);
     }
     return address;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 #include "policy/ruleset.h"
 

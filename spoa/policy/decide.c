@@ -1,6 +1,6 @@
 #include "policy/decide.h"
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 /* ---- which rules apply ---- */
 
@@ -289,11 +289,10 @@ static void walk_index(const struct decider *decider, const struct ruleset *rule
         take_rule(walk, &ruleset->rules[rank]);
 }
 
-void decide(const struct decider *decider, const struct ruleset *ruleset, struct request *request, struct moment now,
-            struct decision *decision)
+void decide_match(const struct decider *decider, const struct ruleset *ruleset, struct request *request,
+                  struct moment now, struct decision *decision)
 {
     struct walk walk;
-    bool        refused;
 
     walk.request = request;
     walk.now = now;
@@ -305,13 +304,17 @@ void decide(const struct decider *decider, const struct ruleset *ruleset, struct
     else
         walk_index(decider, ruleset, &walk);
     note_uses(decider, request, decision);
-    refused = decision->overflow || (decision->end != NULL && decision->end->action == RULE_DENY);
+    decision->exhausted = request->effort.steps == 0;
+}
+
+void decide_charge(const struct decider *decider, struct moment now, struct decision *decision)
+{
+    bool refused = decision->overflow || (decision->end != NULL && decision->end->action == RULE_DENY);
+
     if (decider->look)
         limits_look(decider->limits, decision->uses, decision->uses_n, now);
     else
         limits_decide(decider->limits, decision->uses, decision->uses_n, !refused, now);
-
-    decision->exhausted = request->effort.steps == 0;
     judge_limits(decision);
     if (decision->verdict == VERDICT_DENY) {
         decision->status = decision->rule->status != 0 ? decision->rule->status : 429;
@@ -322,4 +325,11 @@ void decide(const struct decider *decider, const struct ruleset *ruleset, struct
     } else if (decision->rule == NULL) {
         decision->rule = decision->tightest;
     }
+}
+
+void decide(const struct decider *decider, const struct ruleset *ruleset, struct request *request, struct moment now,
+            struct decision *decision)
+{
+    decide_match(decider, ruleset, request, now, decision);
+    decide_charge(decider, now, decision);
 }

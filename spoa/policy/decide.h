@@ -63,6 +63,12 @@ struct decider {
 void decide(const struct decider *decider, const struct ruleset *ruleset, struct request *request, struct moment now,
             struct decision *decision);
 
+/* The same in two steps. Between them the counters of several requests can be asked for, which are far away in memory: see
+ * limits_prefetch_chains(). The request is not needed any more for the second. */
+void decide_match(const struct decider *decider, const struct ruleset *ruleset, struct request *request,
+                  struct moment now, struct decision *decision);
+void decide_charge(const struct decider *decider, struct moment now, struct decision *decision);
+
 /* `src` as it is counted: an IPv6 address without the bits behind the prefix. Into `out` of ADDRESS_TEXT_MAX bytes, unless
  * it is no address; then as it came. */
 struct span counted_src(const struct request *request, unsigned ipv6_prefix, char *out);

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 #include "base/arena.h"
 #include "policy/glob.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 #include "policy/glob.h"
 #include "policy/index.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 #include "base/arena.h"
 

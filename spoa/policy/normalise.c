@@ -86,11 +86,28 @@ static char *resolve_dots(char *start, char *end, bool *ambiguous)
     return to;
 }
 
+/* Whether normalisation would change nothing, which is so for nearly all paths. May say no where it would not. */
+static bool is_normal(struct span path)
+{
+    char before = 0;
+
+    for (size_t i = 0; i < path.n; i++) {
+        char c = path.p[i];
+
+        if (c < 0x20 || c > 0x7E || c == '%' || c == '\\' || (before == '/' && (c == '/' || c == '.')))
+            return false;
+        before = c;
+    }
+    return path.n > 0 && path.p[0] == '/';
+}
+
 struct span normalise_path(struct span path, char *out, bool *ambiguous)
 {
     char *end;
 
     *ambiguous = false;
+    if (is_normal(path))
+        return path;
     if (path.n == 0 || (path.n == 1 && path.p[0] == '*')) {
         out[0] = '/';
         return (struct span){ out, 1 };

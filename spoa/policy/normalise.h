@@ -11,7 +11,7 @@
 /* Bytes that normalise_path() may write for a path of n bytes: each may become an escape, and a '/' may come first. */
 #define NORMALISED_PATH_MAX(n) (3 * (n) + 1)
 
-/* Into `out`: percent-escapes of printable ASCII other than '%' decoded, all other bytes as %XX in upper case (a '%' that
+/* Into `out`, or `path` itself where nothing is to change: percent-escapes of printable ASCII other than '%' decoded, all other bytes as %XX in upper case (a '%' that
  * begins no escape as %25), repeated slashes merged, then "." and ".." segments resolved (RFC 3986, 5.2.4). Absent, empty
  * and "*" become "/".
  *

@@ -36,10 +36,15 @@ static bool claim(struct request *request, unsigned attribute)
 
 static void set_src(struct request *request, struct address address)
 {
-    char *text = take(request, ADDRESS_TEXT_MAX);
-
     request->src = address;
-    request->value[ATTRIBUTE_SRC] = (struct span){ text, network_format(address, address.bits, text) };
+    request->value[ATTRIBUTE_SRC] = (struct span){ (const char *)request->src.bytes, address.bits / 8u };
+}
+
+struct span request_src_text(const struct request *request, char *out)
+{
+    if (request->src.bits == 0)
+        return request->value[ATTRIBUTE_SRC];
+    return (struct span){ out, network_format(request->src, request->src.bits, out) };
 }
 
 void request_set_text(struct request *request, unsigned attribute, struct span text)

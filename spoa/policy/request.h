@@ -25,7 +25,7 @@ struct effort {
 };
 
 struct request {
-    struct span    value[ATTRIBUTES_MAX]; /* as matched and counted, except `src` */
+    struct span    value[ATTRIBUTES_MAX]; /* as matched and counted; of a `src` that is an address, its bytes */
     struct address src;                   /* bits == 0: absent, or text that is no address */
     struct span    raw_path;              /* as it came; absent where `path` was */
     struct span    other_path;            /* of an ambiguous path: see other_reading() in normalise.h */
@@ -47,6 +47,9 @@ void request_set_address(struct request *request, unsigned attribute, struct add
 void request_set_integer(struct request *request, unsigned attribute, int64_t value);
 void request_set_unsigned(struct request *request, unsigned attribute, uint64_t value);
 void request_set_boolean(struct request *request, unsigned attribute, bool value);
+
+/* `src` as text. Into `out` of ADDRESS_TEXT_MAX bytes, unless it is no address; then as it came. */
+struct span request_src_text(const struct request *request, char *out);
 
 /* After the last value: gives an absent path its normal form. */
 void request_finish(struct request *request);

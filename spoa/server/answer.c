@@ -1,8 +1,8 @@
 #include "server/answer.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "spop/ack.h"
@@ -84,18 +84,86 @@ static void set_int(struct spop_ack *ack, struct span name, int64_t value)
     spop_ack_set_int(ack, SPOP_SCOPE_TXN, name, value);
 }
 
-static size_t write_ack(const struct decision *decision, const struct spop_frame *frame, char *out)
+bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, const struct spop_frame *frame,
+                  struct moment now)
+{
+    static struct log_rate rate;
+    struct answer         *answer = &answerer->batch[answerer->matched];
+
+    assert(answerer->matched < ANSWER_BATCH);
+    answer->stream_id = frame->stream_id;
+    answer->frame_id = frame->frame_id;
+    answer->asked = false;
+    if (!read_request(answerer, ruleset, frame->payload, &answer->asked))
+        return false;
+    answerer->matched++;
+    if (answer->asked) {
+        decide_match(&answerer->decider, ruleset, &answerer->request, now, &answer->decision);
+        limits_prefetch_chains(answerer->decider.limits, answer->decision.uses, answer->decision.uses_n);
+    } else {
+        /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
+        memset(&answer->decision, 0, offsetof(struct decision, applied));
+        log_write_rated(&rate, LOG_WARNING,
+                        "HAProxy sent a NOTIFY without a message check-request: answered with allow");
+    }
+    return true;
+}
+
+size_t answer_decide(struct answerer *answerer, struct moment now)
+{
+    static struct log_rate rate;
+    const struct decider  *decider = &answerer->decider;
+    size_t                 n = answerer->matched;
+
+    for (size_t i = 0; i < n; i++)
+        limits_prefetch_counters(decider->limits, answerer->batch[i].decision.uses, answerer->batch[i].decision.uses_n);
+    for (size_t i = 0; i < n; i++) {
+        struct decision *decision = &answerer->batch[i].decision;
+
+        if (!answerer->batch[i].asked)
+            continue;
+        decide_charge(decider, now, decision);
+        if (decision->overflow)
+            log_write_rated(&rate, LOG_ERROR, "more than %d rules apply to one request, which is refused with 503",
+                            LIMITS_PER_REQUEST_MAX);
+        if (decision->exhausted)
+            log_write_rated(&rate, LOG_WARNING,
+                            "patterns took too long for a request; rules that may match it applied: see "
+                            "`spoa-rules check` on what each request is compared with");
+    }
+    answerer->matched = 0;
+    return n;
+}
+
+/* "r" and the rule's id, at the end of `out`. printf() would take a tenth of a decision. */
+static struct span policy_of(int64_t id, char out[24])
+{
+    uint64_t rest = id < 0 ? -(uint64_t)id : (uint64_t)id;
+    char    *p = out + 24;
+
+    do
+        *--p = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (id < 0)
+        *--p = '-';
+    *--p = 'r';
+    return (struct span){ p, (size_t)(out + 24 - p) };
+}
+
+size_t answer_write(const struct answerer *answerer, size_t i, char *out)
 {
     static const struct span verdicts[] = {
         [VERDICT_ALLOW] = { "allow", 5 },
         [VERDICT_DENY] = { "deny", 4 },
         [VERDICT_SLOW] = { "slow", 4 },
     };
-    struct spop_ack ack;
-    char            policy[24] = "r";
-    size_t          size;
+    const struct answer   *answer = &answerer->batch[i];
+    const struct decision *decision = &answer->decision;
+    struct spop_ack        ack;
+    char                   policy[24];
+    size_t                 size;
 
-    spop_ack_begin(&ack, out, ANSWER_MAX, frame->stream_id, frame->frame_id);
+    spop_ack_begin(&ack, out, ANSWER_MAX, answer->stream_id, answer->frame_id);
     spop_ack_set_str(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("verdict"), verdicts[decision->verdict]);
     if (decision->verdict == VERDICT_DENY)
         set_int(&ack, SPAN_LITERAL("status"), decision->status);
@@ -106,8 +174,7 @@ static size_t write_ack(const struct decision *decision, const struct spop_frame
         set_int(&ack, SPAN_LITERAL("remaining"), decision->remaining);
         set_int(&ack, SPAN_LITERAL("reset"), decision->reset_s);
         set_int(&ack, SPAN_LITERAL("window"), decision->window_s);
-        snprintf(policy, sizeof policy, "r%lld", (long long)decision->tightest->id);
-        spop_ack_set_str(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("policy"), span_of(policy));
+        spop_ack_set_str(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("policy"), policy_of(decision->tightest->id, policy));
     }
     if (decision->retry_after_s > 0)
         set_int(&ack, SPAN_LITERAL("retry_after"), decision->retry_after_s);
@@ -116,31 +183,4 @@ static size_t write_ack(const struct decision *decision, const struct spop_frame
     size = spop_ack_end(&ack);
     assert(size > 0);
     return size;
-}
-
-size_t answer_notify(struct answerer *answerer, const struct ruleset *ruleset, const struct spop_frame *frame,
-                     struct moment now, char *out)
-{
-    static struct log_rate rate;
-    struct decision       *decision = &answerer->decision;
-    bool                   asked = false;
-
-    if (!read_request(answerer, ruleset, frame->payload, &asked))
-        return 0;
-    if (asked) {
-        decide(&answerer->decider, ruleset, &answerer->request, now, decision);
-        if (decision->overflow)
-            log_write_rated(&rate, LOG_ERROR, "more than %d rules apply to one request, which is refused with 503",
-                            LIMITS_PER_REQUEST_MAX);
-        if (decision->exhausted)
-            log_write_rated(&rate, LOG_WARNING,
-                            "patterns took too long for a request; rules that may match it applied: see "
-                            "`spoa-rules check` on what each request is compared with");
-    } else {
-        /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
-        *decision = (struct decision){ .verdict = VERDICT_ALLOW };
-        log_write_rated(&rate, LOG_WARNING,
-                        "HAProxy sent a NOTIFY without a message check-request: answered with allow");
-    }
-    return write_ack(decision, frame, out);
 }

@@ -149,24 +149,42 @@ static enum outcome on_hello(struct conn *conn, const struct spop_frame *frame)
     return hello.healthcheck ? FRAME_CLOSE : FRAME_DONE;
 }
 
-static enum outcome on_notify(struct conn *conn, const struct spop_frame *frame, struct moment now)
+/* Decides what is matched and collects the ACKs. False: the connection is gone. */
+static bool settle(struct conn *conn, struct moment now)
 {
     struct worker *worker = conn->worker;
-    size_t         n;
+    size_t         n = answer_decide(&worker->answerer, now);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t size = answer_write(&worker->answerer, i, worker->output + worker->output_n);
+
+        /* Only a peer that agreed on a size below ANSWER_MAX can meet an ACK that is too large for it. */
+        if (size > conn->max_frame + SPOP_PREFIX_SIZE) {
+            disconnect(conn, SPOP_STATUS_TOO_BIG);
+            return false;
+        }
+        worker->output_n += size;
+    }
+    return true;
+}
+
+static enum outcome on_notify(struct conn *conn, const struct spop_frame *frame, struct moment now)
+{
+    struct worker   *worker = conn->worker;
+    struct answerer *answerer = &worker->answerer;
 
     if (conn->state == CONN_HELLO) {
         disconnect(conn, SPOP_STATUS_INVALID);
         return FRAME_GONE;
     }
-    n = answer_notify(&worker->answerer, ruleset_refresh(worker->slot, &worker->view), frame, now,
-                      worker->output + worker->output_n);
-    /* Only a peer that agreed on a size below ANSWER_MAX can meet an ACK that is too large for it. */
-    if (n == 0 || n > conn->max_frame + SPOP_PREFIX_SIZE) {
-        disconnect(conn, n == 0 ? SPOP_STATUS_INVALID : SPOP_STATUS_TOO_BIG);
+    if (answerer->matched == 0)
+        ruleset_refresh(worker->slot, &worker->view);
+    if (!answer_match(answerer, worker->view.held, frame, now)) {
+        if (settle(conn, now))
+            disconnect(conn, SPOP_STATUS_INVALID);
         return FRAME_GONE;
     }
-    worker->output_n += n;
-    return FRAME_DONE;
+    return answerer->matched < ANSWER_BATCH || settle(conn, now) ? FRAME_DONE : FRAME_GONE;
 }
 
 /* HAProxy ends connections for reasons of its own: idle, timeout, reload. */
@@ -186,6 +204,11 @@ static void on_disconnect(struct conn *conn, const struct spop_frame *frame)
 
 static enum outcome on_frame(struct conn *conn, const struct spop_frame *frame, struct moment now)
 {
+    bool is_whole = frame->flags & SPOP_FLAG_FIN;
+
+    /* What came before is answered before anything else can end the connection. */
+    if ((frame->type != SPOP_FRAME_NOTIFY || !is_whole) && !settle(conn, now))
+        return FRAME_GONE;
     switch (frame->type) {
     case SPOP_FRAME_HAPROXY_HELLO:
     case SPOP_FRAME_HAPROXY_DISCONNECT:
@@ -198,7 +221,7 @@ static enum outcome on_frame(struct conn *conn, const struct spop_frame *frame, 
         return FRAME_DONE; /* unknown: skipped, as the protocol wants */
     }
     /* Fragmentation was not announced. */
-    if (!(frame->flags & SPOP_FLAG_FIN)) {
+    if (!is_whole) {
         disconnect(conn, SPOP_STATUS_FRAGMENTED);
         return FRAME_GONE;
     }
@@ -252,7 +275,7 @@ static void serve(struct conn *conn, struct span in, struct moment now)
                 conn_close(conn, true, "health check");
             return;
         }
-        if (worker->output_n > OUTPUT_SIZE - 2 * ANSWER_MAX) {
+        if (worker->output_n > OUTPUT_SIZE - (ANSWER_BATCH + 1) * ANSWER_MAX) {
             if (!flush(conn))
                 return;
             if (conn->state == CONN_STALLED) {
@@ -261,6 +284,8 @@ static void serve(struct conn *conn, struct span in, struct moment now)
             }
         }
     }
+    if (!settle(conn, now))
+        return;
     if (next == SPOP_NEXT_TOO_BIG || next == SPOP_NEXT_INVALID) {
         disconnect(conn, next == SPOP_NEXT_TOO_BIG ? SPOP_STATUS_TOO_BIG : SPOP_STATUS_INVALID);
         return;

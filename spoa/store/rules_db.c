@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/hash.h"
 #include <sqlite3.h>
-#include <xxhash.h>
 
 #include "store/rules_file.h"
 

@@ -350,6 +350,8 @@ START_TEST(test_index_plain_and_sqlite_agree)
 
             random_request(&text);
             set_request(set, &text, &request, scratch, sizeof scratch);
+            request.effort.steps =
+                SIZE_MAX; /* time that the machine gives to others must not change what a pattern says */
             traced.step_context = &compare;
             decide(&by_index, set, &request, (struct moment){ 1, 1 }, &a);
             decide(&plain, set, &request, (struct moment){ 1, 1 }, &b);
