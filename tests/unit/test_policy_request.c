@@ -17,7 +17,8 @@ static void begin(void)
 
 static void check_value(unsigned attribute, const char *expected)
 {
-    struct span value = request.value[attribute];
+    char        text[ADDRESS_TEXT_MAX];
+    struct span value = attribute == ATTRIBUTE_SRC ? request_src_text(&request, text) : request.value[attribute];
 
     if (expected == NULL)
         ck_assert_msg(value.p == NULL, "attribute %u is '%.*s'", attribute, (int)value.n, value.p);
