@@ -37,6 +37,7 @@ TLIB_OBJ := $(TLIB_SRC:%.c=$(B)/%.o)
 UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
+BENCHES  := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
 SCRIPTS  := .ci/run haproxy/run $(wildcard tests/*/run tests/*/*.sh tests/versions/fetch)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
@@ -138,8 +139,8 @@ fuzz: deps-dev $(B)/gen/rules_sql.c
 	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer; done
 
 ## bench         measures; prints ratios. QUICK=1: under a minute
-bench: deps-bench build/spoa-rules $(patsubst %,build/release/tests/bench/%,null_agent match reload)
-	tests/bench/run
+bench: deps-bench build/spoa-rules $(BENCHES)
+	QUICK='$(QUICK)' tests/bench/run
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
 	@echo '  LINK  $@'

@@ -42,69 +42,29 @@ static double seconds(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static uint64_t random_state = 88172645463325252u;
-
-static unsigned random_below(unsigned n)
-{
-    /* xorshift64 (Marsaglia, 2003) */
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (unsigned)(random_state % n);
-}
-
-struct sample {
-    char           path[64], host[64], key[16];
-    struct address src;
-};
-
-/* Nine in ten requests meet one rule of the mix besides the two general ones; one in ten meets none. */
-static void make_sample(struct sample *s, int rules)
-{
-    unsigned client = random_below(CLIENTS), rule = random_below((unsigned)rules);
-    uint8_t  v4[4] = { 10, (uint8_t)(client >> 16), (uint8_t)(client >> 8), (uint8_t)client };
-
-    s->src = address_from_v4(v4);
-    switch (random_below(4)) {
-    case 0:
-        snprintf(s->path, sizeof s->path, "/api/v1/items/%u", rule);
-        break;
-    case 1:
-        snprintf(s->path, sizeof s->path, "/api/v1/shop%u/cart/%u", rule, client);
-        break;
-    case 2:
-        snprintf(s->path, sizeof s->path, "/api/v1/%u/report%u.pdf", client, rule);
-        break;
-    default:
-        snprintf(s->path, sizeof s->path, "/static/%u.css", client);
-    }
-    snprintf(s->host, sizeof s->host, "shop%u.example.com", rule);
-    snprintf(s->key, sizeof s->key, "K%u", rule);
-}
-
 /* `rules`: how many of the first rules the requests meet. */
 static double measure(const struct ruleset *set, int rules)
 {
-    struct limits  *limits = limits_new(1000000, 1);
-    static char     scratch[65536];
-    struct sample  *samples = calloc(REQUESTS, sizeof *samples);
-    struct decider  decider = { .limits = limits, .ipv6_prefix = 64 };
-    struct decision decision;
-    struct request  request;
-    int             key = ruleset_attribute(set, SPAN_LITERAL("api_key"));
-    double          best = 1e9;
+    struct limits        *limits = limits_new(1000000, 1);
+    static char           scratch[65536];
+    struct decider        decider = { .limits = limits, .ipv6_prefix = 64 };
+    struct decision       decision;
+    struct request        request;
+    int                   key = ruleset_attribute(set, SPAN_LITERAL("api_key"));
+    double                best = 1e9;
+    struct mixed_request *samples = calloc(REQUESTS, sizeof *samples);
 
     for (int i = 0; i < REQUESTS; i++)
-        make_sample(&samples[i], rules);
+        mixed_request_make(&samples[i], rules, CLIENTS);
     for (int round = 0; round < 5; round++) {
         double        start = seconds();
         struct moment now = moment_now();
 
         for (int i = 0; i < REQUESTS; i++) {
-            struct sample *s = &samples[i];
+            struct mixed_request *s = &samples[i];
 
             request_init(&request, scratch, sizeof scratch);
-            request_set_address(&request, ATTRIBUTE_SRC, s->src);
+            request_set_address(&request, ATTRIBUTE_SRC, address_from_v4(s->src));
             request_set_text(&request, ATTRIBUTE_METHOD, SPAN_LITERAL("GET"));
             request_set_text(&request, ATTRIBUTE_HOST, span_of(s->host));
             request_set_text(&request, ATTRIBUTE_PATH, span_of(s->path));

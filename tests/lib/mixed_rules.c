@@ -82,3 +82,39 @@ void mixed_rules_make(const char *path, int n)
                  NULL, NULL, NULL);
     sqlite3_close(db);
 }
+
+/* xorshift64 (Marsaglia, 2003) */
+static unsigned random_below(unsigned n)
+{
+    static uint64_t state = 88172645463325252u;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)(state % n);
+}
+
+void mixed_request_make(struct mixed_request *request, int rules, int clients)
+{
+    unsigned client = random_below((unsigned)clients), rule = random_below((unsigned)rules);
+
+    request->src[0] = 10;
+    request->src[1] = (uint8_t)(client >> 16);
+    request->src[2] = (uint8_t)(client >> 8);
+    request->src[3] = (uint8_t)client;
+    switch (random_below(4)) {
+    case 0:
+        snprintf(request->path, sizeof request->path, "/api/v1/items/%u", rule);
+        break;
+    case 1:
+        snprintf(request->path, sizeof request->path, "/api/v1/shop%u/cart/%u", rule, client);
+        break;
+    case 2:
+        snprintf(request->path, sizeof request->path, "/api/v1/%u/report%u.pdf", client, rule);
+        break;
+    default:
+        snprintf(request->path, sizeof request->path, "/static/%u.css", client);
+    }
+    snprintf(request->host, sizeof request->host, "shop%u.example.com", rule);
+    snprintf(request->key, sizeof request->key, "K%u", rule);
+}
