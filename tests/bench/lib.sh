@@ -1,6 +1,6 @@
 # What the sections of `run` share: processes on free ports, rounds that alternate, and tables of what they gave.
+# shellcheck disable=SC2154 # run sets them
 
-bin=build/release/tests/bench
 dir=$(mktemp -d)
 
 fail() {
