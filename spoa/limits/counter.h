@@ -29,8 +29,9 @@ struct counter {
     struct sliding_wide *wide;
 };
 
-/* Forgets what no longer counts. To be called before any of the functions below, with the same limit and time. Whether what
- * it did is kept changes no later answer, but for LIMIT_TOKEN where `burst` was lowered. */
+/* Forgets what no longer counts. To be called before any of the functions below, with the same limit and time. What it
+ * did must be kept where another moment might have it do less: for LIMIT_TOKEN where `burst` was lowered, for LIMIT_FIXED
+ * where the wall clock steps. For LIMIT_SLIDING it never matters. */
 void counter_advance(struct counter c, const struct limit *limit, struct moment now);
 
 /* Requests that would pass now, as far as this counter goes. */

@@ -349,8 +349,8 @@ bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool
             continue;
         }
         describe(&uses[i], copy, call.now);
-        /* A token bucket has forgotten for good what a lowered `burst` does not let it owe. */
-        if (copy->cell != POOL_NONE && uses[i].limit->algorithm == LIMIT_TOKEN)
+        /* What these forget at this moment, they may not at a later one: see counter_advance(). */
+        if (copy->cell != POOL_NONE && uses[i].limit->algorithm != LIMIT_SLIDING)
             keep_counter(&call, copy, &uses[i]);
         else if (copy->cell != POOL_NONE)
             keep_state(pool_slot(&copy->shard->pools[POOL_COUNTERS], copy->cell), &uses[i], call.now);
