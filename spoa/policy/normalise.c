@@ -89,16 +89,19 @@ static char *resolve_dots(char *start, char *end, bool *ambiguous)
 /* Whether normalisation would change nothing, which is so for nearly all paths. May say no where it would not. */
 static bool is_normal(struct span path)
 {
-    char before = 0;
-
+    if (path.n == 0 || path.p[0] != '/')
+        return false;
     for (size_t i = 0; i < path.n; i++) {
-        char c = path.p[i];
+        unsigned char byte = (unsigned char)path.p[i];
 
-        if (c < 0x20 || c > 0x7E || c == '%' || c == '\\' || (before == '/' && (c == '/' || c == '.')))
+        if (byte > '/' && byte <= 0x7E && byte != '\\')
+            continue;
+        if (byte < 0x20 || byte > 0x7E || byte == '%' || byte == '\\')
             return false;
-        before = c;
+        if (byte == '/' && i + 1 < path.n && (path.p[i + 1] == '/' || path.p[i + 1] == '.'))
+            return false;
     }
-    return path.n > 0 && path.p[0] == '/';
+    return true;
 }
 
 struct span normalise_path(struct span path, char *out, bool *ambiguous)

@@ -58,7 +58,7 @@ bool spop_value_get(struct span *in, struct spop_value *value)
     case SPOP_NULL:
         return true;
     case SPOP_BOOL:
-        value->boolean = (head & 0x10) != 0;
+        value->boolean = (head & SPOP_FLAG_TRUE) != 0;
         return true;
     case SPOP_INT32:
     case SPOP_UINT32:

@@ -22,6 +22,8 @@ enum spop_type {
     SPOP_BINARY = 9
 };
 
+#define SPOP_FLAG_TRUE 0x10 /* in the byte of the type: the value of a SPOP_BOOL */
+
 struct spop_value {
     enum spop_type type;
     union {

@@ -10,7 +10,7 @@ bool spop_varint_get_long(struct span *in, uint64_t *v)
     if (in->n == 0)
         return false;
     value = byte = (uint8_t)in->p[i++];
-    if (byte >= 240) {
+    if (byte >= SPOP_VARINT_LONG) {
         do {
             uint64_t part;
 
@@ -31,16 +31,12 @@ bool spop_varint_get_long(struct span *in, uint64_t *v)
     return true;
 }
 
-size_t spop_varint_put(char *out, uint64_t v)
+size_t spop_varint_put_long(char *out, uint64_t v)
 {
     size_t n = 0;
 
-    if (v < 240) {
-        out[n++] = (char)v;
-        return n;
-    }
     out[n++] = (char)(v | 240);
-    v = (v - 240) >> 4;
+    v = (v - SPOP_VARINT_LONG) >> 4;
     while (v >= 128) {
         out[n++] = (char)(v | 128);
         v = (v - 128) >> 7;

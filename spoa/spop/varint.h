@@ -11,7 +11,8 @@
 
 #include "base/span.h"
 
-#define SPOP_VARINT_MAX 10 /* bytes of the longest encoding, that of values from 2^60 or so to 2^64 - 1 */
+#define SPOP_VARINT_LONG 240 /* what is below takes one byte */
+#define SPOP_VARINT_MAX  10  /* bytes of the longest encoding, that of values from 2^60 or so to 2^64 - 1 */
 
 /* The general case of spop_varint_get(). */
 bool spop_varint_get_long(struct span *in, uint64_t *v);
@@ -21,7 +22,7 @@ bool spop_varint_get_long(struct span *in, uint64_t *v);
 static inline bool spop_varint_get(struct span *in, uint64_t *v)
 {
     /* Nearly all of them are lengths and ids below 240. */
-    if (in->n > 0 && (unsigned char)in->p[0] < 240) {
+    if (in->n > 0 && (unsigned char)in->p[0] < SPOP_VARINT_LONG) {
         *v = (unsigned char)in->p[0];
         in->p++;
         in->n--;
@@ -30,7 +31,16 @@ static inline bool spop_varint_get(struct span *in, uint64_t *v)
     return spop_varint_get_long(in, v);
 }
 
+/* The general case of spop_varint_put(). */
+size_t spop_varint_put_long(char *out, uint64_t v);
+
 /* Writes `v` to `out`, which has room for SPOP_VARINT_MAX bytes, and returns how many it took. */
-size_t spop_varint_put(char *out, uint64_t v);
+static inline size_t spop_varint_put(char *out, uint64_t v)
+{
+    if (v >= SPOP_VARINT_LONG)
+        return spop_varint_put_long(out, v);
+    *out = (char)v;
+    return 1;
+}
 
 #endif

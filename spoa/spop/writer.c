@@ -40,7 +40,7 @@ void spop_write_name(struct spop_writer *w, struct span name)
 
 void spop_write_value(struct spop_writer *w, const struct spop_value *value)
 {
-    unsigned flags = value->type == SPOP_BOOL && value->boolean ? 0x10 : 0;
+    unsigned flags = value->type == SPOP_BOOL && value->boolean ? SPOP_FLAG_TRUE : 0;
 
     spop_write_byte(w, flags | value->type);
     switch (value->type) {
