@@ -275,7 +275,7 @@ static void restore_cell(const struct restoration *r, struct part *part, int kin
     shard = table_shard(r->table, key);
     pool = &shard->pools[kind];
     /* A smaller table keeps what is most useful. */
-    if (pool_find(pool, key) != POOL_NONE || (cell = pool_choose(pool, r->now, NULL, 0)) == POOL_NONE)
+    if (pool_find(pool, key, POOL_NONE) != POOL_NONE || (cell = pool_choose(pool, r->now, NULL, 0)) == POOL_NONE)
         return;
     shard_begin(shard, (enum pool_kind)kind, cell);
     pool_put(pool, cell, key, &limit, from->group & 0xFFFF);

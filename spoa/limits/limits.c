@@ -131,7 +131,7 @@ static void copy_ban(struct copy *copy, const struct limit_use *use, struct mome
     const struct pool *bans = &copy->shard->pools[POOL_BANS];
     int64_t            longest_us = now.mono_us + use->limit->ban_s * SECOND_US;
 
-    copy->ban = use->limit->ban_s > 0 || banned ? pool_find(bans, use->key) : POOL_NONE;
+    copy->ban = use->limit->ban_s > 0 || banned ? pool_find(bans, use->key, POOL_NONE) : POOL_NONE;
     copy->ban_until_us = copy->ban == POOL_NONE ? 0 : ((const struct ban *)pool_cell(bans, copy->ban))->until_us;
     copy->ban_is_longer = copy->ban_until_us > longest_us;
     if (copy->ban_is_longer)
@@ -145,7 +145,7 @@ static void copy_counter(struct copy *copy, const struct limit_use *use, struct 
     const struct slot *slot = NULL;
     struct counter     c;
 
-    copy->cell = pool_find(pool, use->key);
+    copy->cell = pool_find(pool, use->key, use->place - 1);
     copy->is_wide = false;
     if (copy->cell == POOL_NONE) {
         memset(&copy->entry, 0, sizeof copy->entry);
@@ -372,16 +372,17 @@ bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct
     return pass;
 }
 
-void limits_prefetch_chains(const struct limits *limits, const struct limit_use *uses, size_t n)
+void limits_prefetch_buckets(const struct limits *limits, const struct limit_use *uses, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        pool_prefetch_chain(&table_shard(&limits->table, uses[i].key)->pools[POOL_COUNTERS], uses[i].key);
+        pool_prefetch_bucket(&table_shard(&limits->table, uses[i].key)->pools[POOL_COUNTERS], uses[i].key);
 }
 
-void limits_prefetch_counters(const struct limits *limits, const struct limit_use *uses, size_t n)
+void limits_prefetch_counters(const struct limits *limits, struct limit_use *uses, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        pool_prefetch_cell(&table_shard(&limits->table, uses[i].key)->pools[POOL_COUNTERS], uses[i].key);
+        uses[i].place =
+            pool_prefetch_cell(&table_shard(&limits->table, uses[i].key)->pools[POOL_COUNTERS], uses[i].key) + 1;
 }
 
 struct limits_counts limits_counts(struct limits *limits)

@@ -46,6 +46,7 @@ struct limit {
 struct limit_use {
     uint64_t            key;
     const struct limit *limit;
+    uint32_t            place;   /* 0; where it seems to be: limits_prefetch_counters() notes it here */
     uint16_t            group;   /* counters that make room for each other first: those of a rule */
     bool                binding; /* used up, it refuses the request; otherwise (slow, shadow) it only says so */
 
@@ -95,9 +96,9 @@ bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool
 bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct moment now);
 
 /* Asks for the memory that limits_decide() will need, which is far away: for all requests of a batch the first, then for
- * all the second, then decide. Hints only: they read without locks and change nothing. */
-void limits_prefetch_chains(const struct limits *limits, const struct limit_use *uses, size_t n);
-void limits_prefetch_counters(const struct limits *limits, const struct limit_use *uses, size_t n);
+ * all the second, then decide. Hints only: they read without locks and change no counter. */
+void limits_prefetch_buckets(const struct limits *limits, const struct limit_use *uses, size_t n);
+void limits_prefetch_counters(const struct limits *limits, struct limit_use *uses, size_t n);
 
 struct limits_counts limits_counts(struct limits *limits);
 

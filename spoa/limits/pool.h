@@ -1,9 +1,13 @@
 /* A bounded hash table of one shard: of counters, or of bans. The caller holds the shard's lock.
  *
- *      heads   | first of each chain           private, rebuilt at start
- *      slots   | next, what eviction needs     16 bytes
+ *      buckets | 15 references to cells        private, rebuilt at start
+ *      slots   | what eviction needs           16 bytes
  *      cells   | key, counter or ban           64 or 16 bytes
  *      wides   | second parts of counters      64 bytes, only for those that need one
+ *
+ * A bucket is a cache line. A reference has eight bits of the key's hash with it, so that hardly ever another cell than the
+ * right one is looked at, and that one can be asked for in advance. What finds its bucket full goes to the next with room;
+ * a bucket knows how many passed it by.
  *
  * Slots, cells and wides may live in a file that outlives the process; see image.h. Cells are handed out in order, and from
  * then on only change hands: in a full pool the least useful makes room, see evict.c. */
@@ -25,9 +29,8 @@
 
 /* Of each cell. All zero: unused. The second word changes as one, so that it is never half written. */
 struct slot {
-    uint64_t next : 24;  /* in the chain: slot + 1; 0: the end */
-    uint64_t wide : 24;  /* of the counter: wide + 1; 0: none */
-    uint64_t group : 16; /* as in struct limit_use */
+    uint32_t wide;  /* of the counter: wide + 1; 0: none */
+    uint16_t group; /* as in struct limit_use */
     union {
         struct {
             uint64_t until_s : 32;  /* when it counts nothing any more, in seconds of the table's time */
@@ -48,14 +51,21 @@ struct claimed {
     char *base, *end;
 };
 
+#define BUCKET_REFS 15
+
+struct bucket {
+    atomic_uint passed;            /* cells that belong here, or before, and are farther on */
+    atomic_uint refs[BUCKET_REFS]; /* tag << 24 | cell + 1; 0: free. Atomic for those who look without the lock */
+};
+
 struct pool {
     struct memory *memory;
     struct claimed slots, cells, wides;
-    atomic_uint   *heads; /* atomic for the hints alone */
+    struct bucket *buckets;
     atomic_uint   *groups;
     bool           is_bans;   /* else counters */
     uint32_t       cell_size; /* divides MEMORY_PAGE; the key comes first */
-    uint32_t       head_mask;
+    uint32_t       buckets_n;
     uint32_t       capacity;
     uint32_t       used;             /* cells that were handed out */
     uint32_t       wide_used;        /* and wides */
@@ -74,8 +84,8 @@ struct ban {
     int64_t  until_us;
 };
 
-/* 48 bits that choose the chain, by the lowest, and the shard, by the highest. Keys are hashes already; the
- * multiplication is for callers whose keys are not random in all bits. */
+/* 48 bits: the lowest 32 choose the bucket, the next 8 are the tag, the highest choose the shard. Keys are hashes already;
+ * the multiplication is for callers whose keys are not random in all bits. */
 static inline uint64_t pool_hash(uint64_t key)
 {
     return (key * UINT64_C(0x9E3779B97F4A7C15)) >> 16;
@@ -87,12 +97,15 @@ void        *pool_cell(const struct pool *p, uint32_t i);
 /* Of a pool of counters. */
 struct counter pool_counter(const struct pool *p, uint32_t i);
 
-/* Hints to the processor, for which no lock is needed. */
-void pool_prefetch_chain(const struct pool *p, uint64_t key);
-void pool_prefetch_cell(const struct pool *p, uint64_t key);
+/* How many buckets a pool of that capacity has. */
+uint32_t pool_buckets(uint32_t capacity);
 
-/* The number of the key's cell, or POOL_NONE. */
-uint32_t pool_find(const struct pool *p, uint64_t key);
+/* Hints to the processor, for which no lock is needed. The second returns where the key's cell seems to be, or POOL_NONE. */
+void     pool_prefetch_bucket(const struct pool *p, uint64_t key);
+uint32_t pool_prefetch_cell(const struct pool *p, uint64_t key);
+
+/* The number of the key's cell, or POOL_NONE. `guess`: where it seems to be, or anything. */
+uint32_t pool_find(const struct pool *p, uint64_t key, uint32_t guess);
 
 /* A place for a new cell: an unused one, or that of the least useful cell which is not among `pins`, numbers of cells that
  * must stay. POOL_NONE: there is none; what was to be counted counts as evicted. */

@@ -71,7 +71,7 @@ static struct claimed claimed_array(const struct memory *m, size_t at, size_t n,
     return (struct claimed){ m->base + at, m->base + at + pages(n * size) };
 }
 
-static void init_shard(struct table *t, size_t max_counters, unsigned i, atomic_uint *heads, uint32_t heads_n,
+static void init_shard(struct table *t, size_t max_counters, unsigned i, struct bucket *buckets, uint32_t buckets_n,
                        atomic_uint *groups)
 {
     struct shard       *shard = &t->shards[i];
@@ -84,11 +84,11 @@ static void init_shard(struct table *t, size_t max_counters, unsigned i, atomic_
             .memory = &t->memory,
             .slots = claimed_array(&t->memory, l.slots[kind], l.capacity, sizeof(struct slot)),
             .cells = claimed_array(&t->memory, l.cells[kind], l.capacity, cell_sizes[kind]),
-            .heads = heads + (size_t)kind * heads_n,
+            .buckets = buckets + (size_t)kind * buckets_n,
             .groups = groups + (size_t)kind * POOL_GROUPS,
             .is_bans = kind == POOL_BANS,
             .cell_size = cell_sizes[kind],
-            .head_mask = heads_n - 1,
+            .buckets_n = buckets_n,
             .capacity = l.capacity,
         };
     }
@@ -108,9 +108,9 @@ static bool claim_header(struct memory *m, size_t size)
 
 bool table_init(struct table *t, size_t max_counters, int fd)
 {
-    size_t size, shards_n = (size_t)1 << table_shard_bits(max_counters), heads_n = 1;
+    size_t size, shards_n = (size_t)1 << table_shard_bits(max_counters), buckets_n;
     size_t shards_size = shards_n * sizeof *t->shards, groups_size = POOL_KINDS * POOL_GROUPS * sizeof(atomic_uint);
-    atomic_uint *heads;
+    struct bucket *buckets;
     char *private;
 
     assert(max_counters >= 1);
@@ -119,9 +119,8 @@ bool table_init(struct table *t, size_t max_counters, int fd)
     *t = (struct table){ .max_counters = max_counters, .shard_bits = table_shard_bits(max_counters) };
     layout(max_counters, 0, &size);
     size = TABLE_HEADER_SIZE + states_size(max_counters) + shards_n * size;
-    while (heads_n < (max_counters + shards_n - 1) / shards_n)
-        heads_n *= 2;
-    t->private_size = shards_size + groups_size + shards_n * POOL_KINDS * heads_n * sizeof *heads;
+    buckets_n = pool_buckets((uint32_t)((max_counters + shards_n - 1) / shards_n));
+    t->private_size = shards_size + groups_size + shards_n * POOL_KINDS * buckets_n * sizeof *buckets;
     private = mmap(NULL, t->private_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (private == MAP_FAILED)
         return false;
@@ -131,9 +130,9 @@ bool table_init(struct table *t, size_t max_counters, int fd)
     }
     t->private = private;
     t->shards = (struct shard *)(void *)private;
-    heads = (atomic_uint *)(void *)(private + shards_size + groups_size);
+    buckets = (struct bucket *)(void *)(private + shards_size + groups_size);
     for (unsigned i = 0; i < shards_n; i++)
-        init_shard(t, max_counters, i, heads + i * POOL_KINDS * heads_n, (uint32_t)heads_n,
+        init_shard(t, max_counters, i, buckets + i * POOL_KINDS * buckets_n, (uint32_t)buckets_n,
                    (atomic_uint *)(void *)(private + shards_size));
     if (claim_header(&t->memory, TABLE_HEADER_SIZE + states_size(max_counters)))
         return true;

@@ -54,7 +54,7 @@ struct table {
     struct shard *shards;
     unsigned      shard_bits;
     struct memory memory;
-    void *private; /* heads and groups, which are built anew */
+    void *private; /* buckets and groups, which are built anew */
     size_t private_size;
 };
 

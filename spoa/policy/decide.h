@@ -64,7 +64,7 @@ void decide(const struct decider *decider, const struct ruleset *ruleset, struct
             struct decision *decision);
 
 /* The same in two steps. Between them the counters of several requests can be asked for, which are far away in memory: see
- * limits_prefetch_chains(). The request is not needed any more for the second. */
+ * limits_prefetch_buckets(). The request is not needed any more for the second. */
 void decide_match(const struct decider *decider, const struct ruleset *ruleset, struct request *request,
                   struct moment now, struct decision *decision);
 void decide_charge(const struct decider *decider, struct moment now, struct decision *decision);

@@ -26,6 +26,8 @@ struct index {
     const struct rule *rules;
     struct bucket     *buckets; /* open addressing */
     size_t             mask;
+    uint64_t          *filter; /* a bit for each hash, to tell most of what is not there without the buckets */
+    unsigned           filter_shift;
     uint32_t          *ranks; /* positions of rules, ascending within a bucket; the residue comes first */
     size_t             residue_n;
     struct probe      *probes; /* kinds of keys in use */

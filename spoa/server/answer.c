@@ -99,7 +99,7 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, cons
     answerer->matched++;
     if (answer->asked) {
         decide_match(&answerer->decider, ruleset, &answerer->request, now, &answer->decision);
-        limits_prefetch_chains(answerer->decider.limits, answer->decision.uses, answer->decision.uses_n);
+        limits_prefetch_buckets(answerer->decider.limits, answer->decision.uses, answer->decision.uses_n);
     } else {
         /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
         memset(&answer->decision, 0, offsetof(struct decision, applied));
