@@ -17,7 +17,11 @@ WERROR   ?= -Werror
 BASE     := -std=c11 -D_GNU_SOURCE -DSPOA_VERSION='"$(VERSION)"' -Ispoa -pthread -fno-omit-frame-pointer -fno-common
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 
-CFLAGS_release := -O2 -g $(HARDEN) -D_FORTIFY_SOURCE=2
+# The daemon and what measures it are linked as one program: a decision takes a tenth less then. Tests use the same objects
+# without, which is quicker to link.
+LTO            := $(if $(shell $(CC) -v 2>&1 | grep '^gcc'),-flto=auto)
+CFLAGS_release := -O3 -g $(HARDEN) -D_FORTIFY_SOURCE=2 $(LTO) $(if $(LTO),-ffat-lto-objects)
+LTO_release    := $(if $(LTO),-O3 -g $(LTO) $(HARDEN))
 CFLAGS_debug   := -O0 -g3 $(HARDEN)
 CFLAGS_asan    := -O1 -g -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CFLAGS_tsan    := -O1 -g -fPIE -fsanitize=thread
@@ -26,7 +30,7 @@ LDFLAGS_tsan   := -fsanitize=thread
 
 ALL_CFLAGS  := $(BASE) $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
-LIBS        := -lev -lsqlite3 -lpcre2-8 -lxxhash -lm
+LIBS        := -lev -lsqlite3 -lpcre2-8 -lm
 CHECK_LIBS   = $(shell pkg-config --libs check)
 
 LIB_SRC  := $(wildcard spoa/*/*.c)
@@ -55,7 +59,7 @@ build/spoa-rules: build/release/spoa-rules
 
 $(B)/spoa-rules: $(MAIN_SRC:%.c=$(B)/%.o) $(B)/libspoa.a
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(LTO_$(VARIANT)) -o $@ $^ $(LIBS)
 
 $(B)/libspoa.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -144,7 +148,7 @@ bench: deps-bench build/spoa-rules $(BENCHES)
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(LTO_$(VARIANT)) -o $@ $^ $(LIBS)
 
 # ---- style ----------------------------------------------------------------------------------
 
