@@ -29,7 +29,7 @@ LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
 
 ALL_CFLAGS  := $(BASE) $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) $(CFLAGS)
-ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
+ALL_LDFLAGS := -fno-lto -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 LIBS        := -lev -lsqlite3 -lpcre2-8 -lm
 CHECK_LIBS   = $(shell pkg-config --libs check)
 
