@@ -44,29 +44,22 @@ static const size_t cell_sizes[] = { [POOL_COUNTERS] = POOL_CELL_SIZE, [POOL_BAN
 
 /* ---- parts ---- */
 
-static void part_fini(struct part *part)
-{
-    free(part->slots[0]);
-    free(part->slots[1]);
-    free(part->cells[0]);
-    free(part->cells[1]);
-    free(part->wides);
-}
-
-/* Room for any shard of such a table. */
+/* Room for any shard of such a table, to be freed as `wides`. */
 static bool part_init(struct part *part, size_t max_counters)
 {
     size_t n = table_layout(max_counters, 0).capacity;
+    char  *end = malloc(n * (2 * POOL_CELL_SIZE + sizeof(struct ban) + POOL_KINDS * sizeof(struct slot)));
 
-    *part = (struct part){ .wides = malloc(n * POOL_CELL_SIZE) };
+    *part = (struct part){ .wides = end };
+    if (end == NULL)
+        return false;
+    end += n * POOL_CELL_SIZE;
     for (int kind = 0; kind < POOL_KINDS; kind++) {
-        part->slots[kind] = malloc(n * sizeof(struct slot));
-        part->cells[kind] = malloc(n * cell_sizes[kind]);
+        part->cells[kind] = end;
+        part->slots[kind] = (struct slot *)(void *)(end + n * cell_sizes[kind]);
+        end += n * (cell_sizes[kind] + sizeof(struct slot));
     }
-    if (part->wides && part->slots[0] && part->slots[1] && part->cells[0] && part->cells[1])
-        return true;
-    part_fini(part);
-    return false;
+    return true;
 }
 
 typedef bool transfer_fn(int fd, void *bytes, size_t n, size_t at);
@@ -181,7 +174,7 @@ static bool read_parts(const struct image *image, part_fn *each, void *context)
             pack(&part, &end);
         ok = part_transfer(read_at, image->fd, &part) && each(context, &part);
     }
-    part_fini(&part);
+    free(part.wides);
     free(states);
     return ok;
 }
@@ -381,7 +374,7 @@ bool image_save(struct limits *limits, int fd, const char *boot, struct moment n
     seal(&header);
     ok = ok && write_at(fd, states, n * sizeof *states, table_layout(t->max_counters, 0).state) &&
          write_at(fd, &header, sizeof header, 0);
-    part_fini(&part);
+    free(part.wides);
     free(states);
     return ok;
 }

@@ -135,19 +135,21 @@ size_t answer_decide(struct answerer *answerer, struct moment now)
     return n;
 }
 
+#define POLICY_MAX 24
+
 /* "r" and the rule's id, at the end of `out`. printf() would take a tenth of a decision. */
-static struct span policy_of(int64_t id, char out[24])
+static struct span policy_of(int64_t id, char out[POLICY_MAX])
 {
     uint64_t rest = id < 0 ? -(uint64_t)id : (uint64_t)id;
-    char    *p = out + 24;
+    size_t   at = POLICY_MAX;
 
     do
-        *--p = (char)('0' + rest % 10);
+        out[--at] = (char)('0' + rest % 10);
     while ((rest /= 10) > 0);
     if (id < 0)
-        *--p = '-';
-    *--p = 'r';
-    return (struct span){ p, (size_t)(out + 24 - p) };
+        out[--at] = '-';
+    out[--at] = 'r';
+    return (struct span){ out + at, POLICY_MAX - at };
 }
 
 size_t answer_write(const struct answerer *answerer, size_t i, char *out)
@@ -160,7 +162,7 @@ size_t answer_write(const struct answerer *answerer, size_t i, char *out)
     const struct answer   *answer = &answerer->batch[i];
     const struct decision *decision = &answer->decision;
     struct spop_ack        ack;
-    char                   policy[24];
+    char                   policy[POLICY_MAX];
     size_t                 size;
 
     spop_ack_begin(&ack, out, ANSWER_MAX, answer->stream_id, answer->frame_id);
