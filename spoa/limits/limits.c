@@ -17,6 +17,7 @@ struct copy {
     struct shard       *shard;
     uint32_t            cell; /* POOL_NONE: there is none yet, all is zero */
     bool                is_wide;
+    bool                is_foreign;    /* what is there is another limit's, and nothing is known of this one */
     uint32_t            ban;           /* its place, or POOL_NONE */
     bool                ban_is_longer; /* there than it may be */
     int64_t             ban_until_us;  /* in the past: no ban */
@@ -147,12 +148,14 @@ static void copy_counter(struct copy *copy, const struct limit_use *use, struct 
 
     copy->cell = pool_find(pool, use->key, use->place - 1);
     copy->is_wide = false;
-    if (copy->cell == POOL_NONE) {
+    if (copy->cell != POOL_NONE)
+        slot = pool_slot(pool, copy->cell);
+    /* They are part of what makes a key, but a file may be damaged. */
+    copy->is_foreign =
+        slot != NULL && (slot->algorithm != use->limit->algorithm || slot->period_s != use->limit->period_s);
+    if (slot == NULL || copy->is_foreign) {
         memset(&copy->entry, 0, sizeof copy->entry);
     } else {
-        slot = pool_slot(pool, copy->cell);
-        /* They are part of what makes a key. */
-        assert(slot->algorithm == use->limit->algorithm && slot->period_s == use->limit->period_s);
         c = pool_counter(pool, copy->cell);
         copy->entry = *c.entry;
         if (c.wide != NULL) {
@@ -244,7 +247,7 @@ static void keep_counter(struct call *call, struct copy *copy, const struct limi
     if (copy->cell == POOL_NONE)
         return; /* charged, and evicted in the same instant */
     shard_begin(copy->shard, POOL_COUNTERS, copy->cell);
-    if (is_new)
+    if (is_new || copy->is_foreign)
         pool_put(pool, copy->cell, use->key, use->limit, use->group);
     c = pool_counter(pool, copy->cell);
     if (copy->is_wide && c.wide == NULL) {
