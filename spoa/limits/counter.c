@@ -70,6 +70,19 @@ struct limit counter_limit(struct counter c, enum limit_algorithm algorithm, uin
     return limit;
 }
 
+bool counter_is_sound(struct counter c, enum limit_algorithm algorithm, uint32_t period_s, struct moment now)
+{
+    switch (algorithm) {
+    case LIMIT_SLIDING:
+        return sliding_is_sound(&c.entry->sliding, c.wide, period_s, now.mono_us);
+    case LIMIT_FIXED:
+        return true; /* as with a clock that stepped */
+    case LIMIT_TOKEN:
+        return token_is_sound(&c.entry->token, period_s, now.mono_us);
+    }
+    return false;
+}
+
 int64_t counter_reset_us(struct counter c, const struct limit *limit, struct moment now)
 {
     switch (limit->algorithm) {

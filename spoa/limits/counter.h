@@ -46,6 +46,10 @@ void counter_charge(struct counter c, const struct limit *limit);
 /* The least limit that it uses up, as of when it was last advanced; it must count something. */
 struct limit counter_limit(struct counter c, enum limit_algorithm algorithm, uint32_t period_s);
 
+/* Whether `c`, of a file, is what the functions above make of a counter by the time `now`, so far as it matters: they do not
+ * go wrong with it, and it counts nothing for longer than two periods. */
+bool counter_is_sound(struct counter c, enum limit_algorithm algorithm, uint32_t period_s, struct moment now);
+
 /* Until nothing counts; 0: nothing does. */
 int64_t counter_reset_us(struct counter c, const struct limit *limit, struct moment now);
 

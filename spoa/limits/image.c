@@ -198,6 +198,12 @@ static bool verify(const struct image *image, uint64_t states_checksum)
     return ok && read_parts(image, verify_part, NULL);
 }
 
+/* So far from what overflows that two of them can be added. */
+static bool is_time(int64_t us)
+{
+    return us >= INT64_MIN / 4 && us <= INT64_MAX / 4;
+}
+
 const char *image_open(struct image *image, int fd, const char *boot)
 {
     struct header header;
@@ -208,7 +214,8 @@ const char *image_open(struct image *image, int fd, const char *boot)
         return "it is of another version, or no file of counters";
     if (header.checksum != XXH3_64bits(&header, offsetof(struct header, checksum)) ||
         memchr(header.boot, '\0', IMAGE_BOOT_SIZE) == NULL || header.max_counters == 0 ||
-        header.max_counters >= UINT32_MAX)
+        header.max_counters >= UINT32_MAX || !is_time(header.ahead_us) || !is_time(header.saved.mono_us) ||
+        !is_time(header.saved.unix_us))
         return "it is damaged";
     *image = (struct image){
         .fd = fd,
@@ -239,12 +246,21 @@ static void undo(struct part *part)
 }
 
 /* Whether it still counts, and nothing of it could do harm. */
-static bool is_good(const struct part *part, int kind, const struct slot *slot, int64_t now_us)
+static bool is_good(const struct part *part, int kind, uint32_t i, struct moment now)
 {
-    return slot->period_s >= 1 && slot->period_s <= LIMIT_PERIOD_MAX_S && slot->algorithm <= LIMIT_TOKEN &&
-           slot->share <= SHARE_USED_UP && (int64_t)slot->until_s * SECOND_US > now_us &&
-           slot->wide <= part->state->wide_used &&
-           (slot->wide == 0 || (kind == POOL_COUNTERS && slot->algorithm == LIMIT_SLIDING));
+    const struct slot *slot = &part->slots[kind][i];
+    char              *entry = part->cells[kind] + i * cell_sizes[kind] + sizeof(uint64_t);
+    struct counter     c = { (union entry *)(void *)entry, NULL };
+
+    if (slot->period_s < 1 || slot->period_s > LIMIT_PERIOD_MAX_S || slot->algorithm > LIMIT_TOKEN ||
+        slot->share > SHARE_USED_UP || (int64_t)slot->until_s * SECOND_US <= now.mono_us ||
+        slot->wide > part->state->wide_used ||
+        (slot->wide != 0 && (kind != POOL_COUNTERS || slot->algorithm != LIMIT_SLIDING)))
+        return false;
+    if (slot->wide != 0)
+        c.wide = (struct sliding_wide *)(void *)(part->wides + (size_t)(slot->wide - 1) * POOL_CELL_SIZE);
+    return kind == POOL_BANS ||
+           counter_is_sound(c, (enum limit_algorithm)slot->algorithm, slot->period_s & 0x3FFFFF, now);
 }
 
 struct restoration {
@@ -263,7 +279,7 @@ static void restore_cell(const struct restoration *r, struct part *part, int kin
     uint32_t      cell;
 
     memcpy(&key, bytes, sizeof key);
-    if (key == 0 || !is_good(part, kind, from, r->now.mono_us))
+    if (key == 0 || !is_good(part, kind, i, r->now))
         return;
     shard = table_shard(r->table, key);
     pool = &shard->pools[kind];

@@ -3,7 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "limits/limits.h"
+
 #define COUNT_MAX UINT16_MAX /* of a wide counter, in units */
+#define SHIFT_MAX 14         /* that makes LIMIT_REQUESTS_MAX fit */
+
+_Static_assert(LIMIT_REQUESTS_MAX >> SHIFT_MAX < COUNT_MAX, "units large enough");
 
 _Static_assert(sizeof(struct sliding) == 56 && sizeof(struct sliding_wide) == 56, "no holes");
 
@@ -118,6 +123,12 @@ void sliding_advance(struct sliding *s, struct sliding_wide *wide, uint32_t peri
     }
     s->number = (uint32_t)now;
     s->number_high = (uint8_t)(now >> 32);
+}
+
+bool sliding_is_sound(const struct sliding *s, const struct sliding_wide *wide, uint32_t period_s, int64_t now_us)
+{
+    return number(s) <= now_us / width_us(period_s) + SLIDING_PARTS &&
+           (wide == NULL || (wide->shift <= SHIFT_MAX && wide->newest <= LIMIT_REQUESTS_MAX));
 }
 
 uint64_t sliding_used(const struct sliding *s, const struct sliding_wide *wide)

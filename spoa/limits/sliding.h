@@ -42,6 +42,9 @@ struct sliding_wide {
 /* Moves the window to `now_us`. To be called before any of the functions below, with the same time. */
 void sliding_advance(struct sliding *s, struct sliding_wide *wide, uint32_t period_s, int64_t now_us);
 
+/* Whether it can be a counter of a time up to `now_us`, or a period more. */
+bool sliding_is_sound(const struct sliding *s, const struct sliding_wide *wide, uint32_t period_s, int64_t now_us);
+
 /* What counts. */
 uint64_t sliding_used(const struct sliding *s, const struct sliding_wide *wide);
 

@@ -38,6 +38,14 @@ void token_advance(struct token *t, const struct limit *limit, int64_t now_us)
         t->debt = most_debt(limit);
 }
 
+bool token_is_sound(const struct token *t, uint32_t period_s, int64_t now_us)
+{
+    struct limit largest = { .requests = 1, .period_s = period_s, .burst = LIMIT_REQUESTS_MAX };
+
+    return t->debt <= most_debt(&largest) && t->requests <= LIMIT_REQUESTS_MAX && t->at_us >= 0 &&
+           t->at_us <= now_us + (int64_t)one_token(&largest);
+}
+
 struct limit token_limit(const struct token *t, uint32_t period_s)
 {
     struct limit limit = { .algorithm = LIMIT_TOKEN, .requests = t->requests, .period_s = period_s };

@@ -27,6 +27,9 @@ struct token {
  * before any of the functions below, with the same time. */
 void token_advance(struct token *t, const struct limit *limit, int64_t now_us);
 
+/* Whether it can be a counter of a time up to `now_us`, or a period more. */
+bool token_is_sound(const struct token *t, uint32_t period_s, int64_t now_us);
+
 /* The least `burst` that it uses up, with the `requests` of the last charge. */
 struct limit token_limit(const struct token *t, uint32_t period_s);
 
