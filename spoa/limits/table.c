@@ -196,4 +196,5 @@ void shard_end(struct shard *shard)
     state->wide_used = shard->pools[POOL_COUNTERS].wide_used;
     barrier();
     state->undo_kind = 0;
+    barrier(); /* the next one's copy comes behind */
 }
