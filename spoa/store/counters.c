@@ -48,14 +48,20 @@ struct counters {
 
 /* ---- directories ---- */
 
-/* Takes what a file of /proc says, or nothing where there is no /proc: then every start is another boot. */
+/* Takes what a file of /proc says. Where there is no /proc, every start is another boot; a process's id would not tell, it is
+ * often 1 there. */
 static void read_boot(char boot[IMAGE_BOOT_SIZE])
 {
     int     fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, boot, IMAGE_BOOT_SIZE - 1);
 
-    if (n != IMAGE_BOOT_SIZE - 1)
-        n = snprintf(boot, IMAGE_BOOT_SIZE, "%d", (int)getpid());
+    if (n != IMAGE_BOOT_SIZE - 1) {
+        uint64_t number = 0;
+
+        if (getrandom(&number, sizeof number, 0) != sizeof number)
+            number = (uint64_t)moment_now().unix_us;
+        n = snprintf(boot, IMAGE_BOOT_SIZE, "%016" PRIx64, number);
+    }
     boot[n] = '\0';
     if (fd >= 0)
         close(fd);
