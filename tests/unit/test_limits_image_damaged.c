@@ -309,7 +309,7 @@ static void invent(struct random *random, int fd)
 
     require(pread(fd, &state, sizeof state, (off_t)l.state) == (ssize_t)sizeof state, "no file");
     state.undo_kind = (uint32_t)random_below(random, 4);
-    state.undo_cell = (uint32_t)random_below(random, MAX);
+    state.undo_cell = (uint32_t)random_below(random, 4 * MAX);
     randomise(random, &state.undo_slot, sizeof state - offsetof(struct shard_state, undo_slot));
     state.wide_used = (uint32_t)random_below(random, MAX + 1);
     require(pwrite(fd, &state, sizeof state, (off_t)l.state) == (ssize_t)sizeof state, "no file");
