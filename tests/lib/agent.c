@@ -140,6 +140,9 @@ static void build_args(const struct agent *agent, const struct agent_options *op
     argv[n++] = "serve";
     argv[n++] = "--data";
     argv[n++] = agent->dir;
+    /* Not where an agent that serves somebody may have its counters. Of several, the last one counts. */
+    argv[n++] = "--runtime";
+    argv[n++] = agent->dir;
     if (!options->own_address) {
         argv[n++] = "--listen";
         argv[n++] = agent->address;
@@ -167,6 +170,8 @@ static void become_agent(const struct agent *agent, const struct agent_options *
         close(fd);
     if (options->files != 0)
         setrlimit(RLIMIT_NOFILE, &files);
+    if (options->before_exec != NULL)
+        options->before_exec();
     execv(argv[0], (char *const *)(void *)argv);
     _exit(127);
 }
