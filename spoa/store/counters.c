@@ -11,7 +11,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,12 +23,9 @@
 #define LOCK_PATIENCE_MS 3000
 #define LOCK_RETRY_MS    50
 
-/* Of this thread alone, as Linux has it: where cores are short, requests come first. */
-#define NICE     10
-
-#define LIVE     "counters.live"
-#define SNAPSHOT "counters.snapshot"
-#define LOCK     "agent.lock"
+#define LIVE             "counters.live"
+#define SNAPSHOT         "counters.snapshot"
+#define LOCK             "agent.lock"
 
 struct counters {
     struct limits *limits;
@@ -266,12 +262,12 @@ static void tell_counts(struct counters *c)
     c->told_full = counts.is_full;
 }
 
+/* As important as the workers: they wait when it has a shard's lock and no core. */
 static void *run(void *context)
 {
     struct counters *c = context;
     struct pollfd    stop = { .fd = c->stop_fd, .events = POLLIN };
 
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     while (poll(&stop, 1, SNAPSHOT_INTERVAL_S * 1000) <= 0) {
         tell_counts(c);
         snapshot(c);
