@@ -1,8 +1,9 @@
 /* Bounded memory: how many keys a table holds, and which of them make room for others. */
 #include <check.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "limits/limits.h"
+#include "lib/images.h"
 
 #define SECOND INT64_C(1000000)
 
@@ -217,8 +218,20 @@ START_TEST(test_bans_apart)
 }
 END_TEST
 
+/* The same from a snapshot. */
+static struct limits *restarted(struct limits *limits, size_t max_counters)
+{
+    int fd = images_snapshot(limits, "a boot", at(SECOND));
+
+    limits_free(limits);
+    limits = images_restore(fd, max_counters, "a boot", at(SECOND), NULL, NULL);
+    ck_assert_ptr_nonnull(limits);
+    close(fd);
+    return limits;
+}
+
 /* A rule whose counters are used up by the first request, for a month, and of which anybody can make any number: it replaces
- * its own, not those of others, which free sooner. */
+ * its own, not those of others, which free sooner; also after a restart. */
 START_TEST(test_no_group_pushes_out_others)
 {
     enum { MAX = 20000, HELD = 4000, FLOOD = 10 * MAX };
@@ -235,6 +248,8 @@ START_TEST(test_no_group_pushes_out_others)
         require(!take_of(limits, 5, HELD + key, &brief_ban, 0), "%ju", key);
     }
     for (uint64_t key = 0; key < FLOOD; key++) {
+        if (key == FLOOD / 2)
+            limits = restarted(limits, MAX);
         require(take_of(limits, 1, 1000000 + key, &flooded, SECOND), "%ju", key);
         require(!take_of(limits, 1, 1000000 + key, &flooded, SECOND), "%ju", key);
     }
