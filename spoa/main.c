@@ -160,7 +160,8 @@ static int serve(int argc, char **argv)
         return EXIT_USAGE;
     /* All threads inherit the mask; run() takes the signals one by one. */
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* "reload" to many: rules are, by themselves */
+    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error as a full disk is */
+    signal(SIGHUP, SIG_IGN);  /* "reload" to many: rules are, by themselves */
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGTERM);
     sigaddset(&stop_signals, SIGINT);

@@ -22,7 +22,7 @@ struct header {
     char          magic[sizeof magic];
     uint32_t      sizes[6];
     uint64_t      is_live;
-    uint64_t      max_counters, seed;
+    uint64_t      max_counters, seed, run;
     int64_t       ahead_us;
     struct moment saved;
     char          boot[IMAGE_BOOT_SIZE + 3];
@@ -52,11 +52,13 @@ static const size_t cell_sizes[] = { [POOL_COUNTERS] = POOL_CELL_SIZE, [POOL_BAN
 static bool part_init(struct part *part, size_t max_counters)
 {
     size_t n = table_layout(max_counters, 0).capacity;
-    char  *end = malloc(n * (2 * POOL_CELL_SIZE + sizeof(struct ban) + POOL_KINDS * sizeof(struct slot)));
+    size_t size = n * (2 * POOL_CELL_SIZE + sizeof(struct ban) + POOL_KINDS * sizeof(struct slot));
+    char  *end = malloc(size);
 
     *part = (struct part){ .wides = end };
     if (end == NULL)
         return false;
+    memset(end, 0, size); /* pages come now, not while a shard is locked */
     end += n * POOL_CELL_SIZE;
     for (int kind = 0; kind < POOL_KINDS; kind++) {
         part->cells[kind] = end;
@@ -224,6 +226,7 @@ const char *image_open(struct image *image, int fd, const char *boot)
     *image = (struct image){
         .fd = fd,
         .seed = header.seed,
+        .run = header.run,
         .max_counters = header.max_counters,
         .ahead_us = header.ahead_us,
         .saved = header.saved,
@@ -329,7 +332,9 @@ bool image_restore(const struct image *image, struct limits *limits, const char 
 
 static struct header make_header(const struct table *t, const char *boot, struct moment now)
 {
-    struct header header = { .max_counters = t->max_counters, .seed = t->seed, .ahead_us = t->ahead_us, .saved = now };
+    struct header header = {
+        .max_counters = t->max_counters, .seed = t->seed, .run = t->run, .ahead_us = t->ahead_us, .saved = now
+    };
 
     memcpy(header.magic, magic, sizeof magic);
     memcpy(header.sizes, sizes, sizeof sizes);
@@ -342,10 +347,12 @@ static void seal(struct header *header)
     header->checksum = XXH3_64bits(header, offsetof(struct header, checksum));
 }
 
-void image_begin(struct limits *limits, const char *boot, struct moment now)
+void image_begin(struct limits *limits, const char *boot, uint64_t run, struct moment now)
 {
-    struct header header = make_header(&limits->table, boot, now);
+    struct header header;
 
+    limits->table.run = run;
+    header = make_header(&limits->table, boot, now);
     header.is_live = 1;
     seal(&header);
     memcpy(limits->table.memory.base, &header, sizeof header);

@@ -22,6 +22,7 @@
 struct image {
     int           fd;
     uint64_t      seed;
+    uint64_t      run; /* of the agent that wrote it: of two images of one run, the live one is the newer */
     uint64_t      max_counters;
     int64_t       ahead_us; /* as in struct table */
     struct moment saved;    /* of a snapshot; live: when the image was made */
@@ -37,8 +38,9 @@ const char *image_open(struct image *image, int fd, const char *boot);
  * back. What has expired is left out. False: the file cannot be read. Before any other thread uses the table. */
 bool image_restore(const struct image *image, struct limits *limits, const char *boot, struct moment now);
 
-/* Makes the table's own file a live image, once it has all that was restored. */
-void image_begin(struct limits *limits, const char *boot, struct moment now);
+/* Makes the table's own file a live image, once it has all that was restored. `run`: a number that no other run has; snapshots
+ * will have it too. */
+void image_begin(struct limits *limits, const char *boot, uint64_t run, struct moment now);
 
 /* Writes a snapshot to an empty file. Shards are copied one after the other, each under its lock (for 0.1 ms
  * in a table of a million counters, 0.5 ms in one of 16 million); the disk is waited for without any. Any thread. False: errno. */

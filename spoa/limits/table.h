@@ -50,6 +50,7 @@ struct shard_layout {
 struct table {
     size_t        max_counters;
     uint64_t      seed;
+    uint64_t      run;      /* of the agent: see image.h */
     int64_t       ahead_us; /* of the table's time before moment.mono_us: it goes on over a reboot */
     struct shard *shards;
     unsigned      shard_bits;

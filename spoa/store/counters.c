@@ -141,16 +141,17 @@ static bool open_image(struct counters *c, int directory, const char *path, cons
 /* Fills new counters from `image`; NULL: there is none. */
 static bool fill(struct counters *c, const struct counters_options *options, const struct image *image)
 {
-    uint64_t      seed;
+    uint64_t      random[2], seed;
     struct moment now = moment_now();
     int           fd = openat(c->runtime, LIVE ".new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-    if (image != NULL)
-        seed = image->seed;
-    else if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-        return false;
     if (fd < 0)
         return false;
+    if (getrandom(random, sizeof random, 0) != sizeof random) {
+        close(fd);
+        return false;
+    }
+    seed = image != NULL ? image->seed : random[0];
     c->limits = limits_new_in(fd, options->max_counters, seed);
     if (c->limits == NULL) {
         close(fd);
@@ -158,18 +159,34 @@ static bool fill(struct counters *c, const struct counters_options *options, con
     }
     if (image != NULL && !image_restore(image, c->limits, c->boot, now))
         log_write(LOG_ERROR, "counters of an earlier run: %s; some are lost", strerror(errno));
-    image_begin(c->limits, c->boot, now);
+    image_begin(c->limits, c->boot, random[1], now);
     /* A kill before this leaves the old file as it was. */
     return renameat(c->runtime, LIVE ".new", c->runtime, LIVE) == 0;
+}
+
+/* The newer of what there is. A data directory's runs follow on each other, so a snapshot of another run that is later than
+ * the live file's begin is also later than its end: the live file was left behind in a directory not used meanwhile. */
+static bool open_newest(struct counters *c, const struct counters_options *options, struct image *image)
+{
+    struct image live, snapshot;
+    bool         has_live = open_image(c, c->runtime, options->runtime, LIVE, &live);
+    bool         has_snapshot = open_image(c, c->data, options->data, SNAPSHOT, &snapshot);
+
+    if (has_live && has_snapshot) {
+        has_live = live.run == snapshot.run || live.saved.unix_us >= snapshot.saved.unix_us;
+        close(has_live ? snapshot.fd : live.fd);
+    }
+    if (has_live || has_snapshot)
+        *image = has_live ? live : snapshot;
+    return has_live || has_snapshot;
 }
 
 static bool restore(struct counters *c, const struct counters_options *options)
 {
     struct image         image;
     struct limits_counts counts;
-    bool                 found = open_image(c, c->runtime, options->runtime, LIVE, &image) ||
-                 open_image(c, c->data, options->data, SNAPSHOT, &image);
-    bool ok = fill(c, options, found ? &image : NULL);
+    bool                 found = open_newest(c, options, &image);
+    bool                 ok = fill(c, options, found ? &image : NULL);
 
     if (found)
         close(image.fd);

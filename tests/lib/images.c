@@ -31,7 +31,7 @@ struct limits *images_live(size_t max_counters, const char *boot, struct moment 
     limits = limits_new_in(*fd, max_counters, 1);
     if (limits == NULL)
         die("no table");
-    image_begin(limits, boot, now);
+    image_begin(limits, boot, 1, now);
     return limits;
 }
 

@@ -77,12 +77,33 @@ START_TEST(live_of_another_boot)
     ck_assert_int_ge(fd, 0);
     limits = limits_new_in(fd, 1000, 1);
     ck_assert_ptr_nonnull(limits);
-    image_begin(limits, "00000000-0000-0000-0000-000000000000", moment_now());
+    image_begin(limits, "00000000-0000-0000-0000-000000000000", 1, moment_now());
     limits_free(limits);
     start(two_threads);
     warned(path_of(agent.dir, "counters.live"), "the machine has been restarted");
     ck_assert_int_eq(passing("path=/fifty", 20), 10);
     finish(&agent);
+}
+END_TEST
+
+/* A live file that was left behind in a runtime directory is older than what the agent counted elsewhere meanwhile. */
+START_TEST(live_left_behind)
+{
+    const char *const elsewhere[] = { "--runtime", other_dir, NULL };
+
+    init();
+    strcpy(other_dir, "/tmp/spoa-rules-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(other_dir));
+    start(elsewhere);
+    ck_assert_int_eq(passing("path=/fifty", 10), 10);
+    agent_kill(&agent);
+    start(NULL);
+    ck_assert_int_eq(passing("path=/fifty", 60), 50);
+    restart(false, elsewhere);
+    ck_assert_int_eq(passing("path=/fifty", 10), 0);
+    finish(&agent);
+    unlink(path_of(other_dir, "agent.lock"));
+    ck_assert_int_eq(rmdir(other_dir), 0);
 }
 END_TEST
 
@@ -228,6 +249,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, damaged_snapshot);
     tcase_add_test(cases, damaged_live);
     tcase_add_test(cases, live_of_another_boot);
+    tcase_add_test(cases, live_left_behind);
     tcase_add_test(cases, two_agents);
     tcase_add_test(cases, unusable_directories);
     tcase_add_test(cases, full_runtime);

@@ -184,7 +184,7 @@ START_TEST(test_live)
     limits = limits_new_in(fd, 24000, limits_seed(other));
     ck_assert_ptr_null(image_open(&image, snapshot, "a"));
     ck_assert(image_restore(&image, limits, "a", at(800)));
-    image_begin(limits, "a", at(800));
+    image_begin(limits, "a", 1, at(800));
     go_on_same(20000, limits, at(1000), other, at(1000));
     third = restore(fd, 24000, "a", at(1001));
     all_same(20000, limits, at(1001), third, at(1001));
