@@ -84,13 +84,14 @@ static void set_int(struct spop_ack *ack, struct span name, int64_t value)
     spop_ack_set_int(ack, SPOP_SCOPE_TXN, name, value);
 }
 
-bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, const struct spop_frame *frame,
-                  struct moment now)
+bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
+                  const struct spop_frame *frame, struct moment now)
 {
     static struct log_rate rate;
     struct answer         *answer = &answerer->batch[answerer->matched];
 
     assert(answerer->matched < ANSWER_BATCH);
+    answer->conn = conn;
     answer->stream_id = frame->stream_id;
     answer->frame_id = frame->frame_id;
     answer->asked = false;

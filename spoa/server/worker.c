@@ -45,6 +45,7 @@ static void on_wake(struct ev_loop *loop, struct ev_async *async, int events)
 
     (void)loop;
     (void)events;
+    conn_settle(worker);
     ruleset_refresh(worker->slot, &worker->view);
     take_inbox(worker);
     if (atomic_load(&worker->stopping) && !worker->draining)
@@ -59,6 +60,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
     struct conn   *next;
 
     (void)events;
+    conn_settle(worker);
     for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
         next = conn->next;
         if (over)
@@ -68,6 +70,13 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
     }
     if (worker->draining && worker->conns == NULL)
         ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    (void)loop;
+    (void)events;
+    conn_settle(prepare->data);
 }
 
 static void *run(void *context)
@@ -97,6 +106,9 @@ bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limit
     ev_async_init(&worker->wake, on_wake);
     worker->wake.data = worker;
     ev_async_start(worker->loop, &worker->wake);
+    ev_prepare_init(&worker->prepare, on_prepare);
+    worker->prepare.data = worker;
+    ev_prepare_start(worker->loop, &worker->prepare);
     ev_timer_init(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     worker->sweep.data = worker;
     ev_timer_start(worker->loop, &worker->sweep);

@@ -16,19 +16,20 @@ struct conn;
  * of use, and with room for early 3.1, which sent frames above the size that it had agreed to. */
 #define FRAME_MAX 65532u
 
-/* One read takes this much; a frame may have begun before it. */
+/* One read takes this much; a frame may have begun before it, and small reads of other connections. */
 #define READ_SIZE  ((size_t)64 * 1024)
-#define INPUT_SIZE (READ_SIZE + FRAME_MAX + 4)
+#define INPUT_SIZE (2 * READ_SIZE + FRAME_MAX + 4)
 
 /* Answers are collected up to this much before they are written. */
 #define OUTPUT_SIZE ((size_t)128 * 1024)
 
 struct worker {
-    pthread_t       thread;
-    struct ev_loop *loop;
-    struct ev_async wake;
-    struct ev_timer sweep;
-    struct answerer answerer;
+    pthread_t         thread;
+    struct ev_loop   *loop;
+    struct ev_async   wake;
+    struct ev_timer   sweep;
+    struct ev_prepare prepare;
+    struct answerer   answerer;
 
     struct ruleset_slot *slot;
     struct ruleset_view  view;
@@ -45,10 +46,12 @@ struct worker {
     int            *inbox;
     size_t          inbox_n, inbox_room;
 
-    /* The connection that is being served uses these; nothing stays in them from one event to the next. */
-    char  *input;
-    char  *output;
-    size_t output_n;
+    /* Nothing stays in these from one wait for events to the next. `input` holds what was read since the last conn_settle(),
+     * `output` answers to the connection that is being served, NULL if that has ended meanwhile. */
+    struct moment now; /* of the batch */
+    struct conn  *serving;
+    char         *input, *output;
+    size_t        input_n, output_n;
 };
 
 /* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no memory. */
