@@ -3,7 +3,7 @@ AGENT_LISTEN=unix:$TMP/agent.sock start_agent
 mkdir "$TMP/second"
 first_db=$RULES_DB
 RULES_DB=$TMP/second/rules.db
-second_options=(--data "$TMP/second")
+second_options=(--data "$TMP/second" --runtime "$TMP/second")
 AGENT_NAME=second start_agent "${second_options[@]}"
 sql "INSERT INTO rules(path, action, status) VALUES ('/who', 'deny', 421)"
 RULES_DB=$first_db
