@@ -37,8 +37,8 @@ extern const char options_usage[];
 /* "spoa-rules: " and the message on a line of standard error; returns EXIT_USAGE. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Takes one option of whatever command; `value` is its argument, or the word that is no option. --help and --version end the
- * process. False: it was told what is wrong. */
+/* Takes one option of whatever command; `value` is its argument, or the word that is no option. --help and --version
+ * end the process. False: it was told what is wrong. */
 bool options_set(struct options *options, int option, const char *value);
 
 /* Those of `serve`. */

@@ -42,7 +42,8 @@ static void write_line(enum log_level level, const char *text)
     n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
     n += escape_controls(span_of(text), line + n, sizeof line - n - 1);
     line[n++] = '\n';
-    /* One write a line keeps the lines of several threads apart. A full or closed standard error is nobody's reason to stop. */
+    /* One write a line keeps the lines of several threads apart. A full or closed standard error is nobody's reason to
+     * stop. */
     if (write(STDERR_FILENO, line, n) < 0)
         return;
 }

@@ -30,8 +30,8 @@ struct counter {
 };
 
 /* Forgets what no longer counts. To be called before any of the functions below, with the same limit and time. What it
- * did must be kept where another moment might have it do less: for LIMIT_TOKEN where `burst` was lowered, for LIMIT_FIXED
- * where the wall clock steps. For LIMIT_SLIDING it never matters. */
+ * did must be kept where another moment might have it do less: for LIMIT_TOKEN where `burst` was lowered, for
+ * LIMIT_FIXED where the wall clock steps. For LIMIT_SLIDING it never matters. */
 void counter_advance(struct counter c, const struct limit *limit, struct moment now);
 
 /* Requests that would pass now, as far as this counter goes. */
@@ -46,8 +46,8 @@ void counter_charge(struct counter c, const struct limit *limit);
 /* The least limit that it uses up, as of when it was last advanced; it must count something. */
 struct limit counter_limit(struct counter c, enum limit_algorithm algorithm, uint32_t period_s);
 
-/* Whether `c`, of a file, is what the functions above make of a counter by the time `now`, so far as it matters: they do not
- * go wrong with it, and it counts nothing for longer than two periods. */
+/* Whether `c`, of a file, is what the functions above make of a counter by the time `now`, so far as it matters: they
+ * do not go wrong with it, and it counts nothing for longer than two periods. */
 bool counter_is_sound(struct counter c, enum limit_algorithm algorithm, uint32_t period_s, struct moment now);
 
 /* Until nothing counts; 0: nothing does. */

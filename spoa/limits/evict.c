@@ -1,7 +1,7 @@
 /* Which cell makes room when a pool is full.
  *
- * A hand goes round the pool, one step an eviction. Each time 16 cells at equal distances from it are looked at, and the
- * least loss among them goes, in this order:
+ * A hand goes round the pool, one step an eviction. Each time 16 cells at equal distances from it are looked at, and
+ * the least loss among them goes, in this order:
  * 1. one that counts nothing and bans nobody: no loss at all, taken at once;
  * 2. one with room: the least share of its limit used (in sixteenths), and among equal shares the one that will be
  *    empty first, which is the one idle longest where periods are the same;
@@ -10,9 +10,9 @@
  * So a flood of keys seen once or twice replaces itself, not the clients that are held at their limit. Equal distances
  * matter: cells are handed out in order, so that those of one attack lie side by side.
  *
- * No rule may push the others out: a cell that still counts is only taken from groups that hold more than half of what the
- * largest group holds, of those looked at. A rule that creates counters without end thus ends up replacing its own, and what
- * fewer counters than half as many have used up stays refused. */
+ * No rule may push the others out: a cell that still counts is only taken from groups that hold more than half of what
+ * the largest group holds, of those looked at. A rule that creates counters without end thus ends up replacing its own,
+ * and what fewer counters than half as many have used up stays refused. */
 #include <assert.h>
 
 #include "limits/pool.h"
@@ -84,8 +84,8 @@ static bool is_pinned(uint32_t i, const uint32_t *pins, size_t n)
     return false;
 }
 
-/* Which cell to look at as number `i`: the lanes of a later round lie between those of the earlier ones. In a pool too small
- * for that, one after the other. */
+/* Which cell to look at as number `i`: the lanes of a later round lie between those of the earlier ones. In a pool too
+ * small for that, one after the other. */
 static uint32_t sample(const struct pool *p, uint32_t i)
 {
     uint64_t offset = i;

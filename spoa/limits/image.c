@@ -11,8 +11,8 @@
 
 #define SECOND_US INT64_C(1000000)
 
-/* Before each shard's lock is taken. Where two processes a core compete, a snapshot of a million counters that does not pause
- * was put aside with a lock in hand nearly every time, for 2 to 24 ms. */
+/* Before each shard's lock is taken. Where two processes a core compete, a snapshot of a million counters that does not
+ * pause was put aside with a lock in hand nearly every time, for 2 to 24 ms. */
 #define PAUSE_US 100
 
 static const char magic[16] = "spoa-counters 1";

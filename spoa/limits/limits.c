@@ -125,8 +125,8 @@ static bool is_banned(const struct copy *copy, struct moment now)
     return copy->ban_until_us > now.mono_us;
 }
 
-/* A ban is looked for where the limit has bans, or had when the ban began. One that is longer than the limit's are now ends
- * earlier; at once where it has none any more. */
+/* A ban is looked for where the limit has bans, or had when the ban began. One that is longer than the limit's are now
+ * ends earlier; at once where it has none any more. */
 static void copy_ban(struct copy *copy, const struct limit_use *use, struct moment now, bool banned)
 {
     const struct pool *bans = &copy->shard->pools[POOL_BANS];

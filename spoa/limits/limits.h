@@ -68,10 +68,10 @@ struct limits_counts {
     bool     is_full;          /* the file of limits_new_in() could not grow: see memory.h */
 };
 
-/* A table of at most `max_counters` (at least 1) counters and as many bans. Memory is reserved at once but only what is used
- * becomes resident: about 85 bytes a counter, 150 for one of more than 255 requests within a fiftieth of its period, and
- * 36 a ban; a large table begins to evict when about 97 % of it is in use (see table.h). `seed` should be random: it
- * keeps clients from choosing keys that collide. NULL: no memory. */
+/* A table of at most `max_counters` (at least 1) counters and as many bans. Memory is reserved at once but only what is
+ * used becomes resident: about 85 bytes a counter, 150 for one of more than 255 requests within a fiftieth of its
+ * period, and 36 a ban; a large table begins to evict when about 97 % of it is in use (see table.h). `seed` should be
+ * random: it keeps clients from choosing keys that collide. NULL: no memory. */
 struct limits *limits_new(size_t max_counters, uint64_t seed);
 
 /* The same in an empty file, which outlives the process: see image.h. The table owns `fd` when it could be made. */
@@ -95,8 +95,8 @@ bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool
 /* As limits_decide() without `charge`, but starts no ban and makes no entry: for `explain`. */
 bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct moment now);
 
-/* Asks for the memory that limits_decide() will need, which is far away: for all requests of a batch the first, then for
- * all the second, then decide. Hints only: they read without locks and change no counter. */
+/* Asks for the memory that limits_decide() will need, which is far away: for all requests of a batch the first, then
+ * for all the second, then decide. Hints only: they read without locks and change no counter. */
 void limits_prefetch_buckets(const struct limits *limits, const struct limit_use *uses, size_t n);
 void limits_prefetch_counters(const struct limits *limits, struct limit_use *uses, size_t n);
 

@@ -5,12 +5,12 @@
  *      cells   | key, counter or ban           64 or 16 bytes
  *      wides   | second parts of counters      64 bytes, only for those that need one
  *
- * A bucket is a cache line. A reference has eight bits of the key's hash with it, so that hardly ever another cell than the
- * right one is looked at, and that one can be asked for in advance. What finds its bucket full goes to the next with room;
- * a bucket knows how many passed it by.
+ * A bucket is a cache line. A reference has eight bits of the key's hash with it, so that hardly ever another cell than
+ * the right one is looked at, and that one can be asked for in advance. What finds its bucket full goes to the next
+ * with room; a bucket knows how many passed it by.
  *
- * Slots, cells and wides may live in a file that outlives the process; see image.h. Cells are handed out in order, and from
- * then on only change hands: in a full pool the least useful makes room, see evict.c. */
+ * Slots, cells and wides may live in a file that outlives the process; see image.h. Cells are handed out in order, and
+ * from then on only change hands: in a full pool the least useful makes room, see evict.c. */
 #ifndef LIMITS_POOL_H
 #define LIMITS_POOL_H
 
@@ -84,8 +84,8 @@ struct ban {
     int64_t  until_us;
 };
 
-/* 48 bits: the lowest 32 choose the bucket, the next 8 are the tag, the highest choose the shard. Keys are hashes already;
- * the multiplication is for callers whose keys are not random in all bits. */
+/* 48 bits: the lowest 32 choose the bucket, the next 8 are the tag, the highest choose the shard. Keys are hashes
+ * already; the multiplication is for callers whose keys are not random in all bits. */
 static inline uint64_t pool_hash(uint64_t key)
 {
     return (key * UINT64_C(0x9E3779B97F4A7C15)) >> 16;
@@ -100,15 +100,16 @@ struct counter pool_counter(const struct pool *p, uint32_t i);
 /* How many buckets a pool of that capacity has. */
 uint32_t pool_buckets(uint32_t capacity);
 
-/* Hints to the processor, for which no lock is needed. The second returns where the key's cell seems to be, or POOL_NONE. */
+/* Hints to the processor, for which no lock is needed. The second returns where the key's cell seems to be, or
+ * POOL_NONE. */
 void     pool_prefetch_bucket(const struct pool *p, uint64_t key);
 uint32_t pool_prefetch_cell(const struct pool *p, uint64_t key);
 
 /* The number of the key's cell, or POOL_NONE. `guess`: where it seems to be, or anything. */
 uint32_t pool_find(const struct pool *p, uint64_t key, uint32_t guess);
 
-/* A place for a new cell: an unused one, or that of the least useful cell which is not among `pins`, numbers of cells that
- * must stay. POOL_NONE: there is none; what was to be counted counts as evicted. */
+/* A place for a new cell: an unused one, or that of the least useful cell which is not among `pins`, numbers of cells
+ * that must stay. POOL_NONE: there is none; what was to be counted counts as evicted. */
 uint32_t pool_choose(struct pool *p, struct moment now, const uint32_t *pins, size_t pins_n);
 
 /* Makes the chosen place `i` the cell of a new key: all zero but for what is given. */

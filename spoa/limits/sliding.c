@@ -60,8 +60,8 @@ static uint32_t units_up(uint64_t n, unsigned shift)
     return (uint32_t)((n + (UINT64_C(1) << shift) - 1) >> shift);
 }
 
-/* Puts the newest count among the others, in units that it has made large enough. Rounding up twice is rounding up once,
- * so it does not matter in how many steps they grow. */
+/* Puts the newest count among the others, in units that it has made large enough. Rounding up twice is rounding up
+ * once, so it does not matter in how many steps they grow. */
 static void close_newest(struct sliding *s, struct sliding_wide *wide)
 {
     unsigned shift = wide->shift;
@@ -75,8 +75,8 @@ static void close_newest(struct sliding *s, struct sliding_wide *wide)
     wide->newest = 0;
 }
 
-/* Makes the units as small as the largest count allows, so that one burst does not blur a counter that never gets empty.
- * This changes no count. */
+/* Makes the units as small as the largest count allows, so that one burst does not blur a counter that never gets
+ * empty. This changes no count. */
 static void shrink_units(struct sliding *s, struct sliding_wide *wide)
 {
     unsigned shrink = 0;

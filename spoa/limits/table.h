@@ -2,16 +2,16 @@
  *
  *      memory | header | state of each shard | slots, cells, wides of counters; slots, cells of bans: of each shard |
  *
- * The pools of a shard are equal parts of max_counters. Keys do not fall evenly into the shards, so the first is full when
- * about 97 % of a large table is in use: evictions begin that much early, which is cheaper than memory that most shards would
- * never use.
+ * The pools of a shard are equal parts of max_counters. Keys do not fall evenly into the shards, so the first is full
+ * when about 97 % of a large table is in use: evictions begin that much early, which is cheaper than memory that most
+ * shards would never use.
  *
  * A thread that needs several locks takes them in ascending order of shards; that is what excludes deadlock.
  *
- * A process may be killed between any two instructions. So that the file then holds each counter as it was before or after a
- * decision, whoever changes a cell copies it first: shard_begin(), changes, shard_end(). What was begun and not ended is
- * undone when the next process reads the file (image.h). No barrier for the processor is needed, only one for the compiler:
- * what the killed thread had stored is what others find. */
+ * A process may be killed between any two instructions. So that the file then holds each counter as it was before or
+ * after a decision, whoever changes a cell copies it first: shard_begin(), changes, shard_end(). What was begun and not
+ * ended is undone when the next process reads the file (image.h). No barrier for the processor is needed, only one for
+ * the compiler: what the killed thread had stored is what others find. */
 #ifndef LIMITS_TABLE_H
 #define LIMITS_TABLE_H
 

@@ -1,5 +1,5 @@
-/* Rows of text -> rules. The schema refuses most of what is refused here already at the prompt; this is for rows that were
- * forced past it, for what SQL cannot check, and for the exact form to write. */
+/* Rows of text -> rules. The schema refuses most of what is refused here already at the prompt; this is for rows that
+ * were forced past it, for what SQL cannot check, and for the exact form to write. */
 #include <assert.h>
 #include <search.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
 
 /* ---- which rules apply ---- */
 
-/* How a rule's patterns take a request. It may be uncertain whether they match: an ambiguous path can be read in several
- * ways, and a pattern may take too long to tell. Nobody may gain by that: a rule that refuses or limits matches when it may
- * match, one that lets through only when it does. */
+/* How a rule's patterns take a request. It may be uncertain whether they match: an ambiguous path can be read in
+ * several ways, and a pattern may take too long to tell. Nobody may gain by that: a rule that refuses or limits matches
+ * when it may match, one that lets through only when it does. */
 struct fit {
     bool matches;
     bool certain;
@@ -116,8 +116,8 @@ static enum step take_rule(struct walk *walk, const struct rule *rule)
     decision->applied[decision->applied_n++] = rule;
     if (rule->shadow)
         return STEP_APPLIES;
-    /* An exception that may not match applies, but leaves the slot to the rule that it is an exception from: the stricter of
-     * the two holds, whatever the origin sees. */
+    /* An exception that may not match applies, but leaves the slot to the rule that it is an exception from: the
+     * stricter of the two holds, whatever the origin sees. */
     if (rule->policy >= 0 && fit.certain)
         walk->taken[walk->taken_n++] = rule->policy;
     if (rule->action != RULE_LIMIT)

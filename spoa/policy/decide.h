@@ -1,9 +1,9 @@
 /* A request against the rules: which apply, what the counters say, the verdict.
  *
- * The walk goes by (priority, id) and skips what is out of its validity, does not match, lacks an attribute that it counts
- * by, or shares a policy with a live rule that came before. `allow` and `deny` end it. Limits are noted on the way and
- * then decided together: see limits_decide(). Shadow rules take part as if they were live, but take no slot, end nothing
- * and never bind. Pure; each thread has its own decision and request; rule set and counters are shared. */
+ * The walk goes by (priority, id) and skips what is out of its validity, does not match, lacks an attribute that it
+ * counts by, or shares a policy with a live rule that came before. `allow` and `deny` end it. Limits are noted on the
+ * way and then decided together: see limits_decide(). Shadow rules take part as if they were live, but take no slot,
+ * end nothing and never bind. Pure; each thread has its own decision and request; rule set and counters are shared. */
 #ifndef POLICY_DECIDE_H
 #define POLICY_DECIDE_H
 
@@ -63,14 +63,14 @@ struct decider {
 void decide(const struct decider *decider, const struct ruleset *ruleset, struct request *request, struct moment now,
             struct decision *decision);
 
-/* The same in two steps. Between them the counters of several requests can be asked for, which are far away in memory: see
- * limits_prefetch_buckets(). The request is not needed any more for the second. */
+/* The same in two steps. Between them the counters of several requests can be asked for, which are far away in memory:
+ * see limits_prefetch_buckets(). The request is not needed any more for the second. */
 void decide_match(const struct decider *decider, const struct ruleset *ruleset, struct request *request,
                   struct moment now, struct decision *decision);
 void decide_charge(const struct decider *decider, struct moment now, struct decision *decision);
 
-/* `src` as it is counted: an IPv6 address without the bits behind the prefix. Into `out` of ADDRESS_TEXT_MAX bytes, unless
- * it is no address; then as it came. */
+/* `src` as it is counted: an IPv6 address without the bits behind the prefix. Into `out` of ADDRESS_TEXT_MAX bytes,
+ * unless it is no address; then as it came. */
 struct span counted_src(const struct request *request, unsigned ipv6_prefix, char *out);
 
 #endif

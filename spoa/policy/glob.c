@@ -2,8 +2,9 @@
 
 #include <stdint.h>
 
-/* Reads one character as SQLite's UTF-8 reader does: a lead byte takes all continuation bytes that follow, whatever their
- * number; what is overlong, a surrogate or U+FFFE/U+FFFF reads as U+FFFD; a stray continuation byte stands for itself. */
+/* Reads one character as SQLite's UTF-8 reader does: a lead byte takes all continuation bytes that follow, whatever
+ * their number; what is overlong, a surrogate or U+FFFE/U+FFFF reads as U+FFFD; a stray continuation byte stands for
+ * itself. */
 static uint32_t next_char(const char **at, const char *end)
 {
     uint32_t c = (unsigned char)*(*at)++;
@@ -18,8 +19,8 @@ static uint32_t next_char(const char **at, const char *end)
     return c;
 }
 
-/* `*at` is behind the '['. Returns whether `c` is in the set and moves `*at` behind its ']'; false, too, when the set is
- * not closed. */
+/* `*at` is behind the '['. Returns whether `c` is in the set and moves `*at` behind its ']'; false, too, when the set
+ * is not closed. */
 static bool in_set(const char **at, const char *end, uint32_t c)
 {
     const char *p = *at;

@@ -35,8 +35,8 @@ struct key {
 
 /* ---- keys ---- */
 
-/* Many lengths would mean many probes; a long literal is filed under its beginning (a suffix, its end). Up to 16 bytes every
- * length, up to 64 every fourth, then powers of two: at most 39 lengths. */
+/* Many lengths would mean many probes; a long literal is filed under its beginning (a suffix, its end). Up to 16 bytes
+ * every length, up to 64 every fourth, then powers of two: at most 39 lengths. */
 static uint16_t rounded_length(size_t n)
 {
     uint16_t length = 64;
@@ -50,7 +50,8 @@ static uint16_t rounded_length(size_t n)
     return length;
 }
 
-/* XXH3 takes a seed for random bits: with one that is only a few small numbers, short keys of different probes collide. */
+/* XXH3 takes a seed for random bits: with one that is only a few small numbers, short keys of different probes collide.
+ * */
 static struct probe probe_of(unsigned attribute, enum key_kind kind, unsigned bits, unsigned length)
 {
     const uint64_t numbers[] = { attribute, kind, bits, length };
@@ -71,8 +72,8 @@ static uint64_t hash_network(struct probe probe, const struct address *address)
     return hash_key(probe, masked.bytes, sizeof masked.bytes);
 }
 
-/* Whether a GLOB compares this byte with exactly one byte of the value: a wild card does not, nor does a byte of a longer
- * UTF-8 character, since GLOB takes all malformed ones for the same. A ']' may end a set. */
+/* Whether a GLOB compares this byte with exactly one byte of the value: a wild card does not, nor does a byte of a
+ * longer UTF-8 character, since GLOB takes all malformed ones for the same. A ']' may end a set. */
 static bool is_literal(char c)
 {
     return c != '*' && c != '?' && c != '[' && c != ']' && ((unsigned char)c & 0x80) == 0;
@@ -259,8 +260,8 @@ static void file_rules(struct index *index, struct builder *b, struct arena *are
     free(probes);
 }
 
-/* 16 bits a key or more: of the hashes that are not there, at most one in 16 looks as if it were. With this, matching took
- * three quarters of the time at 10,000 rules, whose buckets no longer fit the nearest cache. */
+/* 16 bits a key or more: of the hashes that are not there, at most one in 16 looks as if it were. With this, matching
+ * took three quarters of the time at 10,000 rules, whose buckets no longer fit the nearest cache. */
 #define FILTER_BITS_PER_BUCKET 8
 
 static void build_filter(struct index *index, struct arena *arena)

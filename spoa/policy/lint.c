@@ -117,8 +117,8 @@ static bool per_covers(const struct rule *a, const struct rule *b)
     return true;
 }
 
-/* A request that the index takes to all rules that may cover `rule`: with the values that its patterns fix. A GLOB stands
- * for itself, since it begins and ends as what it matches does. */
+/* A request that the index takes to all rules that may cover `rule`: with the values that its patterns fix. A GLOB
+ * stands for itself, since it begins and ends as what it matches does. */
 static void typical_request(const struct rule *rule, struct request *request)
 {
     request_init(request, NULL, 0);
@@ -136,8 +136,8 @@ static void typical_request(const struct rule *rule, struct request *request)
     }
 }
 
-/* Whether `rule` never applies because of `earlier`. Where that has a policy, another rule may have taken its place, and it
- * neither ends the walk nor takes the policy itself; but then the policy is taken for `rule` as well. */
+/* Whether `rule` never applies because of `earlier`. Where that has a policy, another rule may have taken its place,
+ * and it neither ends the walk nor takes the policy itself; but then the policy is taken for `rule` as well. */
 static bool hides(const struct rule *earlier, const struct rule *rule)
 {
     bool same_policy = earlier->policy >= 0 && earlier->policy == rule->policy;
@@ -301,7 +301,8 @@ static void lint_attributes(const struct lint *lint, const struct rule *rule, co
     }
 }
 
-/* Each request has these, as HAProxy sends it (the sample refuses one without Host); others depend on what a client says. */
+/* Each request has these, as HAProxy sends it (the sample refuses one without Host); others depend on what a client
+ * says. */
 static bool can_be_left_out(unsigned attribute)
 {
     return attribute >= ATTRIBUTE_QUERY;
@@ -315,8 +316,8 @@ static bool requires(const struct rule *rule, unsigned attribute)
     return false;
 }
 
-/* Whether `other` limits or denies those whom `rule` does not count since they lack `attribute`, or allows them and says
- * that it means them. */
+/* Whether `other` limits or denies those whom `rule` does not count since they lack `attribute`, or allows them and
+ * says that it means them. */
 static bool catches(const struct lint *lint, const struct rule *other, const struct rule *rule, unsigned attribute)
 {
     bool means_absent = false;

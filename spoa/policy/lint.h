@@ -5,8 +5,10 @@
 #include "policy/problem.h"
 #include "policy/ruleset.h"
 
-/* `sent`: the names of the attributes that HAProxy sends, or NULL where nobody knows. `unix_us` is now. Tells `problem`:
- * - a rule that an earlier allow, deny or rule of the same policy always comes before (an allow not for ambiguous paths,
+/* `sent`: the names of the attributes that HAProxy sends, or NULL where nobody knows. `unix_us` is now. Tells
+ * `problem`:
+ * - a rule that an earlier allow, deny or rule of the same policy always comes before (an allow not for ambiguous
+ * paths,
  *   which only an origin that reads them in its own way sees);
  * - a validity that is over;
  * - an attribute that is not sent;

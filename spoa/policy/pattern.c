@@ -27,8 +27,8 @@ static bool refuse_form(struct compiler *c, const char *before, struct span form
     return false;
 }
 
-/* Whether a text, or a GLOB, is as normalisation leaves what it is compared with; if not, it could never match. `buffer` has
- * room for the normal form. */
+/* Whether a text, or a GLOB, is as normalisation leaves what it is compared with; if not, it could never match.
+ * `buffer` has room for the normal form. */
 static bool compare_normal_form(struct compiler *c, struct span text, char *buffer)
 {
     /* An entry of a list is taken literally, and the '!' is not its own. */

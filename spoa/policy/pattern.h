@@ -42,8 +42,8 @@ struct pattern {
 /* Finds a list by name, finished and not the caller's; NULL: there is none. */
 typedef struct list *pattern_list_fn(void *context, const char *name);
 
-/* Compiles `text` for an attribute. What it needs comes from `arena`, but for a regular expression, which the caller frees
- * with pattern_fini(). False: `remedy` (PATTERN_REMEDY_MAX bytes) says what to write instead. */
+/* Compiles `text` for an attribute. What it needs comes from `arena`, but for a regular expression, which the caller
+ * frees with pattern_fini(). False: `remedy` (PATTERN_REMEDY_MAX bytes) says what to write instead. */
 bool pattern_compile(struct pattern *pattern, unsigned attribute, const char *text, struct arena *arena,
                      pattern_list_fn *find_list, void *context, char *remedy);
 void pattern_fini(struct pattern *pattern);

@@ -18,8 +18,8 @@ typedef void problem_fn(void *context, const struct problem *problem);
 
 #define PROBLEM_TEXT_MAX 1024
 
-/* One line: "rule 7: host 'API.example.com': write 'api.example.com'". Returns `out`, of PROBLEM_TEXT_MAX bytes; a value
- * that is too long is cut, control bytes are shown as \xNN. */
+/* One line: "rule 7: host 'API.example.com': write 'api.example.com'". Returns `out`, of PROBLEM_TEXT_MAX bytes; a
+ * value that is too long is cut, control bytes are shown as \xNN. */
 char *problem_format(const struct problem *problem, char *out);
 
 #endif

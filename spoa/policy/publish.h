@@ -1,7 +1,7 @@
 /* The rule set in force: one thread publishes, workers read without waiting.
  *
- * A worker keeps the set that it saw last and, for each batch, compares a number; only when a newer one is published does it
- * take a lock, for as long as two pointers take to swap. Old sets are freed by the publishing thread when no
+ * A worker keeps the set that it saw last and, for each batch, compares a number; only when a newer one is published
+ * does it take a lock, for as long as two pointers take to swap. Old sets are freed by the publishing thread when no
  * worker holds them any more: freeing a large one takes milliseconds, which no request should pay. */
 #ifndef POLICY_PUBLISH_H
 #define POLICY_PUBLISH_H

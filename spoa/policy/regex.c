@@ -9,8 +9,8 @@
 #include <pcre2.h>
 
 /* PCRE2 limits the work from one place in the value on, and counts coarsely; what a whole search costs is only known
- * afterwards. So a search goes by chunks of places to start from, small ones until they prove to be quick, with a look at the
- * clock in between. What one start may take grows with the value, since `(a|b)+` takes a step a byte. */
+ * afterwards. So a search goes by chunks of places to start from, small ones until they prove to be quick, with a look
+ * at the clock in between. What one start may take grows with the value, since `(a|b)+` takes a step a byte. */
 #define MATCH_LIMIT(n) (uint32_t)(1000 + 2 * (n))
 #define HEAP_LIMIT_KIB 1024
 #define CHUNK_MIN      4
@@ -94,8 +94,9 @@ static bool scratch_ready(void)
     return true;
 }
 
-/* Here alone below server/ a clock is read: it measures work, and no decision depends on what time it is. Elapsed time is cheap
- * to have but goes on while another process has the core; once it makes the search suspicious, CPU time is taken instead. */
+/* Here alone below server/ a clock is read: it measures work, and no decision depends on what time it is. Elapsed time
+ * is cheap to have but goes on while another process has the core; once it makes the search suspicious, CPU time is
+ * taken instead. */
 static int64_t clock_ns(const struct effort *effort)
 {
     struct timespec ts;

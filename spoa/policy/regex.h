@@ -9,8 +9,8 @@
 struct pattern_regex *regex_compile(const char *expression, char *remedy, size_t remedy_size);
 void                  regex_free(struct pattern_regex *regex);
 
-/* Unanchored, as PCRE2 searches. An ordinary search is free; one that backtracks takes from `effort`. MATCH_UNSURE when that,
- * or what one start of a search may take, is used up. */
+/* Unanchored, as PCRE2 searches. An ordinary search is free; one that backtracks takes from `effort`. MATCH_UNSURE when
+ * that, or what one start of a search may take, is used up. */
 enum match regex_match(const struct pattern_regex *regex, struct span value, struct effort *effort);
 
 /* Frees what the calling thread kept for matching. A thread that matched calls it before it ends. */

@@ -11,12 +11,12 @@ enum attribute { ATTRIBUTE_SRC, ATTRIBUTE_METHOD, ATTRIBUTE_HOST, ATTRIBUTE_PATH
 
 #define ATTRIBUTES_MAX 64
 
-/* Scratch bytes that a request needs when all its values arrived in a frame of n bytes: the path may grow three-fold, the
- * host is copied, a number of two bytes may become 20 digits, a src of five bytes an address as text. */
+/* Scratch bytes that a request needs when all its values arrived in a frame of n bytes: the path may grow three-fold,
+ * the host is copied, a number of two bytes may become 20 digits, a src of five bytes an address as text. */
 #define REQUEST_SCRATCH(n) (12 * (n) + ADDRESS_TEXT_MAX * 2)
 
-/* Steps that all patterns together may take for one request beyond those that patterns without surprises take: some 200 us.
- * A client that makes patterns backtrack costs no more than that, however many of them there are. */
+/* Steps that all patterns together may take for one request beyond those that patterns without surprises take: some 200
+ * us. A client that makes patterns backtrack costs no more than that, however many of them there are. */
 #define REQUEST_STEPS 50000
 
 struct effort {

@@ -84,15 +84,16 @@ struct rule_match {
 
 struct ruleset_builder;
 
-/* Where '@name' comes from: returns a finished list, which then belongs to the rule set, or NULL when there is none. Asked
- * once for each name. */
+/* Where '@name' comes from: returns a finished list, which then belongs to the rule set, or NULL when there is none.
+ * Asked once for each name. */
 typedef struct list *list_source_fn(void *context, const char *name);
 
 /* Each problem is told to `problem`. */
 struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *problem_context, list_source_fn *lists,
                                             void *lists_context);
 
-/* Rules come ordered by (priority, id), the disabled ones left out; `match` holds the rule's pairs. Texts are copied. */
+/* Rules come ordered by (priority, id), the disabled ones left out; `match` holds the rule's pairs. Texts are copied.
+ * */
 void ruleset_builder_add(struct ruleset_builder *builder, const struct rule_row *row, const struct rule_match *match,
                          size_t match_n);
 

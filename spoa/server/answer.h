@@ -35,15 +35,16 @@ struct answerer {
 void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t max_frame);
 void answerer_fini(struct answerer *answerer);
 
-/* Matches the request of `frame`, a NOTIFY, and adds it to the batch, which is not full; nothing is charged yet. All of a batch
- * take the same rule set. False: the frame's payload is malformed, nothing was added. */
+/* Matches the request of `frame`, a NOTIFY, and adds it to the batch, which is not full; nothing is charged yet. All of
+ * a batch take the same rule set. False: the frame's payload is malformed, nothing was added. */
 bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
                   const struct spop_frame *frame, struct moment now);
 
 /* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for answer_write(). */
 size_t answer_decide(struct answerer *answerer, struct moment now);
 
-/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its size. */
+/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its size.
+ * */
 size_t answer_write(const struct answerer *answerer, size_t i, char *out);
 
 #endif

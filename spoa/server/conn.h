@@ -4,10 +4,11 @@
  *     |                        |           |
  *     +---------> close, in one place, with a reason, from any of them
  *
- * Bytes are read into the worker's buffer, frames are matched there one after the other and decided together, and their ACKs
- * go out with one write. Where a read brought but few frames, they wait for those of other connections that are readable as
- * well: conn_settle() ends that. A connection owns memory only for what is left over: the start of a frame, and answers that the socket would
- * not take. While there are such answers nothing more is read, so that both are bounded. */
+ * Bytes are read into the worker's buffer, frames are matched there one after the other and decided together, and their
+ * ACKs go out with one write. Where a read brought but few frames, they wait for those of other connections that are
+ * readable as well: conn_settle() ends that. A connection owns memory only for what is left over: the start of a frame,
+ * and answers that the socket would not take. While there are such answers nothing more is read, so that both are
+ * bounded. */
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
 
@@ -41,8 +42,8 @@ struct conn {
 /* Takes over an accepted, non-blocking socket. NULL: no memory; the socket is closed. */
 struct conn *conn_open(struct worker *worker, int fd);
 
-/* Decides what is matched, for all connections of the worker, and sends the ACKs. Before the worker waits for events, and
- * before anything may end a connection. */
+/* Decides what is matched, for all connections of the worker, and sends the ACKs. Before the worker waits for events,
+ * and before anything may end a connection. */
 void conn_settle(struct worker *worker);
 
 /* Ends a connection whose deadline has passed, or, while the worker drains, one that has fallen idle. */

@@ -1,5 +1,5 @@
-/* What the parts of a connection's code share: conn.c has its events, conn_frames.c what it reads, conn_out.c what it writes and
- * its end. conn.h is for others. */
+/* What the parts of a connection's code share: conn.c has its events, conn_frames.c what it reads, conn_out.c what it
+ * writes and its end. conn.h is for others. */
 #ifndef SERVER_CONN_PARTS_H
 #define SERVER_CONN_PARTS_H
 
@@ -9,8 +9,8 @@
 
 /* ---- conn_out.c ---- */
 
-/* Every connection ends here. An orderly end is nobody's concern; a fault is a peer's doing and is told at a bounded rate.
- * Nothing of the connection waits to be decided: see conn_settle(). */
+/* Every connection ends here. An orderly end is nobody's concern; a fault is a peer's doing and is told at a bounded
+ * rate. Nothing of the connection waits to be decided: see conn_settle(). */
 void conn_close(struct conn *conn, bool orderly, const char *reason);
 
 /* Sends what the worker has collected. What the socket does not take is kept, and the connection stalls until it does.

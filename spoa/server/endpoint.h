@@ -8,7 +8,8 @@
 /* Connections that wait to be accepted: after a reload HAProxy opens all of its own at once. */
 #define ENDPOINT_BACKLOG 1024
 
-/* Opens a listening, non-blocking socket. False: `error` says what is wrong with the address, in one line that names it.
+/* Opens a listening, non-blocking socket. False: `error` says what is wrong with the address, in one line that names
+ * it.
  *
  * A socket file that nobody listens on any more is replaced, one that somebody does is not. The file is open to every
  * local user, as a loopback port is: the permissions of its directory say who may connect. */

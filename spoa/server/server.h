@@ -21,14 +21,15 @@ struct server_options {
 
 struct server;
 
-/* Binds all addresses and listens: who connects from now on waits until server_start(). NULL: `error` names the address and
- * the reason. What `options` points to must outlive the server. */
+/* Binds all addresses and listens: who connects from now on waits until server_start(). NULL: `error` names the address
+ * and the reason. What `options` points to must outlive the server. */
 struct server *server_new(const struct server_options *options, char *error, size_t error_size);
 
 /* Starts all threads. `slot` and `limits` must outlive the server. False: there are no threads or memory to be had. */
 bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits);
 
-/* Makes each worker look at the slot, also one that nobody talks to: so that it lets go of the old rule set. Any thread. */
+/* Makes each worker look at the slot, also one that nobody talks to: so that it lets go of the old rule set. Any
+ * thread. */
 void server_refresh(struct server *server);
 
 /* Stops accepting, answers what has been read, closes idle connections with DISCONNECT 0, and those that will not fall

@@ -12,8 +12,8 @@
 
 struct conn;
 
-/* The largest frame that is accepted, without its length: above HAProxy's default of 16,380, so that a larger tune.bufsize is
- * of use, and with room for early 3.1, which sent frames above the size that it had agreed to. */
+/* The largest frame that is accepted, without its length: above HAProxy's default of 16,380, so that a larger
+ * tune.bufsize is of use, and with room for early 3.1, which sent frames above the size that it had agreed to. */
 #define FRAME_MAX 65532u
 
 /* One read takes this much; a frame may have begun before it, and small reads of other connections. */
@@ -46,15 +46,16 @@ struct worker {
     int            *inbox;
     size_t          inbox_n, inbox_room;
 
-    /* Nothing stays in these from one wait for events to the next. `input` holds what was read since the last conn_settle(),
-     * `output` answers to the connection that is being served, NULL if that has ended meanwhile. */
+    /* Nothing stays in these from one wait for events to the next. `input` holds what was read since the last
+     * conn_settle(), `output` answers to the connection that is being served, NULL if that has ended meanwhile. */
     struct moment now; /* of the batch */
     struct conn  *serving;
     char         *input, *output;
     size_t        input_n, output_n;
 };
 
-/* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no memory. */
+/* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no memory.
+ * */
 bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, unsigned ipv6_prefix,
                   size_t max_connections, atomic_size_t *total);
 

@@ -8,8 +8,8 @@
 #define ACTION_SET_VAR      1
 #define ACTION_SET_VAR_ARGS 3
 
-/* `head` is the value's type and what comes before its text, if it has one. Everything is laid out at once: of an ACK's cost,
- * which is that of eight variables, byte after byte took two thirds. */
+/* `head` is the value's type and what comes before its text, if it has one. Everything is laid out at once: of an ACK's
+ * cost, which is that of eight variables, byte after byte took two thirds. */
 static void set_var(struct spop_ack *ack, enum spop_scope scope, struct span name, struct span head, struct span text)
 {
     struct spop_writer *w = &ack->w;

@@ -44,8 +44,8 @@ struct counters {
 
 /* ---- directories ---- */
 
-/* Takes what a file of /proc says. Where there is no /proc, every start is another boot; a process's id would not tell, it is
- * often 1 there. */
+/* Takes what a file of /proc says. Where there is no /proc, every start is another boot; a process's id would not tell,
+ * it is often 1 there. */
 static void read_boot(char boot[IMAGE_BOOT_SIZE])
 {
     int     fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -164,8 +164,9 @@ static bool fill(struct counters *c, const struct counters_options *options, con
     return renameat(c->runtime, LIVE ".new", c->runtime, LIVE) == 0;
 }
 
-/* The newer of what there is. A data directory's runs follow on each other, so a snapshot of another run that is later than
- * the live file's begin is also later than its end: the live file was left behind in a directory not used meanwhile. */
+/* The newer of what there is. A data directory's runs follow on each other, so a snapshot of another run that is later
+ * than the live file's begin is also later than its end: the live file was left behind in a directory not used
+ * meanwhile. */
 static bool open_newest(struct counters *c, const struct counters_options *options, struct image *image)
 {
     struct image live, snapshot;

@@ -4,8 +4,8 @@
  *   DATA/counters.snapshot     a copy, each minute and on stop: for reboots, replaced as a whole
  *   RUNTIME/agent.lock, DATA/agent.lock      held while the agent runs
  *
- * At start the live file is read when it is of this boot, else the snapshot; what cannot be used is told in the log, and
- * the counters start empty. */
+ * At start the live file is read when it is of this boot, else the snapshot; what cannot be used is told in the log,
+ * and the counters start empty. */
 #ifndef STORE_COUNTERS_H
 #define STORE_COUNTERS_H
 

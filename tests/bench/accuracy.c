@@ -1,5 +1,5 @@
-/* How true the decisions are, in simulated time: each traffic shape is given to limits of 1 to 1,000,000 requests in 1 s
- * to 30 days, by each algorithm, and every decision is held against an exact record of what was admitted. Beside them
+/* How true the decisions are, in simulated time: each traffic shape is given to limits of 1 to 1,000,000 requests in 1
+ * s to 30 days, by each algorithm, and every decision is held against an exact record of what was admitted. Beside them
  * runs the two-bucket estimate that is in common use: what the previous window of the clock admitted, as far as that
  * window still overlaps the last period, plus what this one did.
  *
@@ -8,10 +8,12 @@
  *   wrong -   refused with room: fewer were admitted within the last 1.02 periods, in the window, or exact GCRA admits
  *   rounded   refused a little early where so many came at once that limits.h lets counts be rounded up by 0.16 %
  *   most      ever admitted within any one period, in % of `requests`
- *   of a log  admitted, as a share of what an exact log of the last period would have admitted of the same arrivals; the
+ *   of a log  admitted, as a share of what an exact log of the last period would have admitted of the same arrivals;
+ * the
  *             mean of all runs, so that large limits do not hide small ones
  *
- * `burst` is `requests` in most runs of token, and a tenth in the others. Exits with 1 if an algorithm of ours broke its promise.
+ * `burst` is `requests` in most runs of token, and a tenth in the others. Exits with 1 if an algorithm of ours broke
+ * its promise.
  *
  *   accuracy [quick]
  */

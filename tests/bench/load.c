@@ -1,7 +1,7 @@
 /* Load on an agent (lib/spop_load.h), with figures to read and to work with. Exit code 1: the agent made a fault.
  *
- * CPU time is that of the processes' clocks, in which the kernel counts nanoseconds: of all their threads, also those that
- * have ended. It includes what the kernel does in their name, such as handing bytes to the other side. */
+ * CPU time is that of the processes' clocks, in which the kernel counts nanoseconds: of all their threads, also those
+ * that have ended. It includes what the kernel does in their name, such as handing bytes to the other side. */
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdbool.h>

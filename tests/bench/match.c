@@ -1,7 +1,8 @@
-/* One decision in process: ns at 10 to 100,000 mixed rules, for 100,000 clients, with a million live counters; how long the
- * rules take to load, and what they weigh. As in a worker, requests are matched by the batch and then decided. Prints a table; the ratio to 100 rules is what counts. "100 met": requests
- * meet only the first hundred rules, so that the others show what a rule costs that does not match. "all met": they meet
- * all rules alike, each of which then brings memory of its own, and counters, into play.
+/* One decision in process: ns at 10 to 100,000 mixed rules, for 100,000 clients, with a million live counters; how long
+ * the rules take to load, and what they weigh. As in a worker, requests are matched by the batch and then decided.
+ * Prints a table; the ratio to 100 rules is what counts. "100 met": requests meet only the first hundred rules, so that
+ * the others show what a rule costs that does not match. "all met": they meet all rules alike, each of which then
+ * brings memory of its own, and counters, into play.
  *
  *   match [RULES ...]
  */

@@ -1,10 +1,10 @@
-/* The least that an agent can do, as a yardstick: one thread that reads frame headers only and answers each NOTIFY with a
- * constant ACK. What HAProxy achieves with it is the most that it can achieve with any agent.
+/* The least that an agent can do, as a yardstick: one thread that reads frame headers only and answers each NOTIFY with
+ * a constant ACK. What HAProxy achieves with it is the most that it can achieve with any agent.
  *
  *   null_agent PORT|unix:/path [full]
  *
- * The ACK has the verdict only. `full`: also the variables of a request that a limit applies to, because HAProxy pays for
- * each of them and for what its configuration does with it, whoever sends them. */
+ * The ACK has the verdict only. `full`: also the variables of a request that a limit applies to, because HAProxy pays
+ * for each of them and for what its configuration does with it, whoever sends them. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* What a request feels of a change of the rules: round trips of single NOTIFYs at a fixed rate, with nothing going on and
- * with one rule of 100,000 changed again and again, in alternating rounds; how long a commit takes to come into force; and
- * what the agent weighs before and after.
+/* What a request feels of a change of the rules: round trips of single NOTIFYs at a fixed rate, with nothing going on
+ * and with one rule of 100,000 changed again and again, in alternating rounds; how long a commit takes to come into
+ * force; and what the agent weighs before and after.
  *
  *   reload [RULES [ROUNDS]] */
 #include <math.h>

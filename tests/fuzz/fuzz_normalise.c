@@ -69,7 +69,8 @@ static bool has_parameter_on_dots(struct span path)
     return false;
 }
 
-/* Said in another way than the code says it: an escape starts at each '%' that two digits follow, since a '%' is no digit. */
+/* Said in another way than the code says it: an escape starts at each '%' that two digits follow, since a '%' is no
+ * digit. */
 static bool is_ambiguous(struct span path)
 {
     static const char *const encoded[] = { "%2f", "%2e", "%5c" };

@@ -1,8 +1,8 @@
 /* The agent as a process under test: started with a directory and a rules database of its own, stopped, and looked at.
  *
- * The environment variable SPOA_RULES names the program (default build/release/spoa-rules). What cannot be when the tests
- * are right (no port, no directory) and what must never be (a sanitizer's report, an agent that does not end) is told
- * on standard error and aborts. An agent dies with the test that started it. */
+ * The environment variable SPOA_RULES names the program (default build/release/spoa-rules). What cannot be when the
+ * tests are right (no port, no directory) and what must never be (a sanitizer's report, an agent that does not end) is
+ * told on standard error and aborts. An agent dies with the test that started it. */
 #ifndef TESTS_LIB_AGENT_H
 #define TESTS_LIB_AGENT_H
 
@@ -46,8 +46,8 @@ bool agent_start(struct agent *agent, const struct agent_options *options, int *
 /* agent_init(), agent_sql() and agent_start() with the arguments `args` (as in options), which must work. */
 void agent_run(struct agent *agent, const char *sql, const char *const *args);
 
-/* Waits for the end; aborts after AGENT_PATIENCE_MS, or when a sanitizer had something to say. The exit code, or 128 and
- * the signal's number. */
+/* Waits for the end; aborts after AGENT_PATIENCE_MS, or when a sanitizer had something to say. The exit code, or 128
+ * and the signal's number. */
 int agent_wait(struct agent *agent);
 
 /* SIGTERM, then agent_wait(). */

@@ -1,5 +1,5 @@
-/* Images of counters (limits/image.h) in files without a name, for unit tests. What cannot be when the tests are right is told
- * on standard error and aborts. */
+/* Images of counters (limits/image.h) in files without a name, for unit tests. What cannot be when the tests are right
+ * is told on standard error and aborts. */
 #ifndef TESTS_LIB_IMAGES_H
 #define TESTS_LIB_IMAGES_H
 
@@ -22,8 +22,8 @@ int images_copy(int fd, size_t n);
 
 size_t images_size(int fd);
 
-/* A new table, in private memory, of what the file holds. NULL: it is of no use; `*problem` says why. False in `*all`: some of
- * it could not be read. Both may be NULL. */
+/* A new table, in private memory, of what the file holds. NULL: it is of no use; `*problem` says why. False in `*all`:
+ * some of it could not be read. Both may be NULL. */
 struct limits *images_restore(int fd, size_t max_counters, const char *boot, struct moment now, const char **problem,
                               bool *all);
 

@@ -18,8 +18,8 @@ struct mixed_request {
 };
 
 /* The next of a fixed sequence of requests. Nine in ten meet one of the first `rules` rules of the mix besides the two
- * general ones; one in ten meets none. They come from `clients` clients (2^24 at most), each as often as the others. Not
- * for several threads. */
+ * general ones; one in ten meets none. They come from `clients` clients (2^24 at most), each as often as the others.
+ * Not for several threads. */
 void mixed_request_make(struct mixed_request *request, int rules, int clients);
 
 #endif

@@ -24,8 +24,8 @@ struct notifies *notifies_distinct(void);
 
 void notifies_free(struct notifies *notifies);
 
-/* Writes the next one, of NOTIFY_MAX bytes at most, to `out` and returns its size. Both ids are below NOTIFY_IDS, and go
- * out with NOTIFY_FIRST_ID added. After the last mixed one comes the first. */
+/* Writes the next one, of NOTIFY_MAX bytes at most, to `out` and returns its size. Both ids are below NOTIFY_IDS, and
+ * go out with NOTIFY_FIRST_ID added. After the last mixed one comes the first. */
 size_t notifies_next(struct notifies *notifies, char *out, uint32_t stream, uint32_t frame);
 
 #endif

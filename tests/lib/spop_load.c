@@ -20,8 +20,8 @@
 /* No answer for so long: it is lost. */
 #define PATIENCE_NS ((int64_t)5 * SECOND_NS)
 
-/* A request that is due so soon is waited for in a loop, where there is a core to spare: falling asleep and waking up can
- * take as long, and would be taken for the agent's time. */
+/* A request that is due so soon is waited for in a loop, where there is a core to spare: falling asleep and waking up
+ * can take as long, and would be taken for the agent's time. */
 #define SPIN_NS    100000
 
 #define INPUT_SIZE ((size_t)64 * 1024)

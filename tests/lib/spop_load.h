@@ -1,13 +1,14 @@
-/* Load on an agent: NOTIFYs as HAProxy sends them, over many connections, as fast as they are answered or at a fixed rate.
+/* Load on an agent: NOTIFYs as HAProxy sends them, over many connections, as fast as they are answered or at a fixed
+ * rate.
  *
  * One thread. Each connection has up to `window` NOTIFYs in flight; whatever of it is free and due goes out with one
  * write, as HAProxy up to 3.0 does it. With a window of 1 each frame travels by itself, as from HAProxy 3.1 on.
  *
- * At a fixed rate a time is measured from when the request was due, not from when it could be sent: an agent that stalls
- * is charged with all that would have come meanwhile.
+ * At a fixed rate a time is measured from when the request was due, not from when it could be sent: an agent that
+ * stalls is charged with all that would have come meanwhile.
  *
- * Each ACK must belong to a NOTIFY in flight on its connection and hold a verdict. Any fault of the agent, and an answer
- * that does not come, is told on standard error and ends the process with exit code 1. */
+ * Each ACK must belong to a NOTIFY in flight on its connection and hold a verdict. Any fault of the agent, and an
+ * answer that does not come, is told on standard error and ends the process with exit code 1. */
 #ifndef TESTS_LIB_SPOP_LOAD_H
 #define TESTS_LIB_SPOP_LOAD_H
 

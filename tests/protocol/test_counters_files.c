@@ -160,8 +160,8 @@ static void write_text(const char *path, const char *text)
     close(fd);
 }
 
-/* A file system of 128 kB in the place of other_dir, for this process alone. Without root's rights a user namespace gives
- * those for it. */
+/* A file system of 128 kB in the place of other_dir, for this process alone. Without root's rights a user namespace
+ * gives those for it. */
 static void mount_small(void)
 {
     char     map[32];

@@ -1,5 +1,5 @@
-/* Connections that become readable together: the agent is stopped while they send. Whatever one of them does, the others
- * are answered, each with its own answers and in order, and each question is charged once. */
+/* Connections that become readable together: the agent is stopped while they send. Whatever one of them does, the
+ * others are answered, each with its own answers and in order, and each question is charged once. */
 #include "expect.h"
 
 #include <signal.h>

@@ -230,8 +230,8 @@ static struct limits *restarted(struct limits *limits, size_t max_counters)
     return limits;
 }
 
-/* A rule whose counters are used up by the first request, for a month, and of which anybody can make any number: it replaces
- * its own, not those of others, which free sooner; also after a restart. */
+/* A rule whose counters are used up by the first request, for a month, and of which anybody can make any number: it
+ * replaces its own, not those of others, which free sooner; also after a restart. */
 START_TEST(test_no_group_pushes_out_others)
 {
     enum { MAX = 20000, HELD = 4000, FLOOD = 10 * MAX };

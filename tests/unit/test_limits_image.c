@@ -86,7 +86,8 @@ static void is_same_key(uint64_t key, struct limits *a, struct moment a_now, str
             (intmax_t)y.retry_us, (intmax_t)x.retry_us, (intmax_t)y.ban_us, (intmax_t)x.ban_us);
 }
 
-/* Keys 0 to n - 1, each used a few times within 10 minutes, and one of each wide limit, so that some are used up or banned. */
+/* Keys 0 to n - 1, each used a few times within 10 minutes, and one of each wide limit, so that some are used up or
+ * banned. */
 static struct limits *used_table(size_t max_counters, uint64_t n)
 {
     static const int bursts[COUNT(wide_limits)] = { 300, 40000, 70001 };

@@ -1,7 +1,7 @@
 /* A process killed between any two instructions leaves each counter as it was before or after the decision under way.
  *
- * A child decides on a table in a shared file; its parent steps it through limits_decide(), one instruction at a time, and
- * whenever that changed the file restores what a next process would find. */
+ * A child decides on a table in a shared file; its parent steps it through limits_decide(), one instruction at a time,
+ * and whenever that changed the file restores what a next process would find. */
 #include <check.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* Random rules and requests: what the index finds is what a walk over all rules finds, and the walk is as the words say. */
+/* Random rules and requests: what the index finds is what a walk over all rules finds, and the walk is as the words
+ * say. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

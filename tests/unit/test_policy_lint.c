@@ -1,5 +1,5 @@
-/* Warnings: each where it is due and none where it is not, by tables; and by brute force, that what is said never to apply
- * never does.
+/* Warnings: each where it is due and none where it is not, by tables; and by brute force, that what is said never to
+ * apply never does.
  *
  * LINT_SETS sets how many random rule sets (default 4,000). */
 #include <check.h>

@@ -200,8 +200,8 @@ static void set_typed(unsigned attribute, enum type type)
     }
 }
 
-/* A frame of nothing but values of one type, for one attribute again and again, or for a different one each time. That it
- * ends is the test: request.c asserts that there was room. */
+/* A frame of nothing but values of one type, for one attribute again and again, or for a different one each time. That
+ * it ends is the test: request.c asserts that there was room. */
 START_TEST(scratch_is_enough)
 {
     enum type type = (enum type)(_i / ATTRIBUTES_MAX);

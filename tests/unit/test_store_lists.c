@@ -488,8 +488,8 @@ static double seconds(void)
 }
 
 /* The i-th entry of the list of networks, as SQL and below as an address within it. All are distinct: mixing is a
- * bijection of 32 bits. Of ten, seven are IPv4 addresses, one an IPv4 network, one an IPv6 network, one an IPv6 address.
- * Addresses of the lists have an odd lowest bit of the first byte, which no other address asked for has. */
+ * bijection of 32 bits. Of ten, seven are IPv4 addresses, one an IPv4 network, one an IPv6 network, one an IPv6
+ * address. Addresses of the lists have an odd lowest bit of the first byte, which no other address asked for has. */
 #define MIX_SQL "((i * 2654435761) & 0xFFFFFFFF)"
 
 static uint32_t mix(uint32_t i)
