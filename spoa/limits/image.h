@@ -6,8 +6,8 @@
  * is of use during one boot of the machine, because the kernel writes its pages in any order: after a power failure it
  * may hold anything. A snapshot carries checksums, and is good or refused.
  *
- * Reading one fills a new table, of whatever size. Keys are hashes, so the new table must have the seed of the image.
- * */
+ * Reading one fills a new table, of whatever size. Keys are hashes, so the new table must have the seed of the
+ * image. */
 #ifndef LIMITS_IMAGE_H
 #define LIMITS_IMAGE_H
 

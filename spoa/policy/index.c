@@ -50,8 +50,8 @@ static uint16_t rounded_length(size_t n)
     return length;
 }
 
-/* XXH3 takes a seed for random bits: with one that is only a few small numbers, short keys of different probes collide.
- * */
+/* XXH3 takes a seed for random bits: with one that is only a few small numbers, short keys of different probes
+ * collide. */
 static struct probe probe_of(unsigned attribute, enum key_kind kind, unsigned bits, unsigned length)
 {
     const uint64_t numbers[] = { attribute, kind, bits, length };

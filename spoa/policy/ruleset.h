@@ -92,8 +92,8 @@ typedef struct list *list_source_fn(void *context, const char *name);
 struct ruleset_builder *ruleset_builder_new(problem_fn *problem, void *problem_context, list_source_fn *lists,
                                             void *lists_context);
 
-/* Rules come ordered by (priority, id), the disabled ones left out; `match` holds the rule's pairs. Texts are copied.
- * */
+/* Rules come ordered by (priority, id), the disabled ones left out; `match` holds the rule's pairs. Texts are
+ * copied. */
 void ruleset_builder_add(struct ruleset_builder *builder, const struct rule_row *row, const struct rule_match *match,
                          size_t match_n);
 

@@ -43,8 +43,8 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, stru
 /* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for answer_write(). */
 size_t answer_decide(struct answerer *answerer, struct moment now);
 
-/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its size.
- * */
+/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its
+ * size. */
 size_t answer_write(const struct answerer *answerer, size_t i, char *out);
 
 #endif

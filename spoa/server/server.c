@@ -46,8 +46,8 @@ static struct worker *least_busy(const struct server *server)
     return best;
 }
 
-/* Keepalive: a connection may be idle for days, and a peer that vanished should not hold one of those that are allowed.
- * */
+/* Keepalive: a connection may be idle for days, and a peer that vanished should not hold one of those that are
+ * allowed. */
 static void tune(int fd)
 {
     int on = 1, idle_s = 60, interval_s = 15, probes = 4;

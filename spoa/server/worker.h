@@ -54,8 +54,8 @@ struct worker {
     size_t        input_n, output_n;
 };
 
-/* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no memory.
- * */
+/* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no
+ * memory. */
 bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, unsigned ipv6_prefix,
                   size_t max_connections, atomic_size_t *total);
 

@@ -1,5 +1,5 @@
-/* A rules database for measurements: `make_rules FILE N` writes N mixed rules and two general ones (lib/mixed_rules.h).
- * */
+/* A rules database for measurements: `make_rules FILE N` writes N mixed rules and two general ones
+ * (lib/mixed_rules.h). */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -147,8 +147,8 @@ static void stall(int fd)
     }
 }
 
-/* Peers that do not read, that stopped in the middle of a frame, that say nothing or noise, do not keep it from ending.
- * */
+/* Peers that do not read, that stopped in the middle of a frame, that say nothing or noise, do not keep it from
+ * ending. */
 START_TEST(stalled_peers)
 {
     int stalled, half, other;

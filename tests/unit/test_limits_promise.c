@@ -126,8 +126,8 @@ END_TEST
 static const uint32_t counts[] = { 1,     2,     255,   256,    257,    4095,   4096,   65534,
                                    65535, 65536, 65537, 131071, 131072, 131073, 1000000 };
 
-/* The whole limit in one instant: no more then, nor as long as it counts, and all of it again when it no longer does.
- * */
+/* The whole limit in one instant: no more then, nor as long as it counts, and all of it again when it no longer
+ * does. */
 START_TEST(test_at_once)
 {
     struct limit  limit = { .requests = counts[_i], .period_s = 10, .burst = counts[_i] };
