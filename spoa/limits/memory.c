@@ -17,6 +17,7 @@ bool memory_init(struct memory *m, size_t size, int fd)
         base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (base == MAP_FAILED)
         return false;
+    madvise(base, size, MADV_RANDOM); /* a disk's file system would read, and map, pages around that nobody needs yet */
     *m = (struct memory){ .base = base, .size = size, .fd = fd };
     return true;
 }

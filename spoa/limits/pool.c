@@ -103,6 +103,8 @@ uint32_t pool_find(const struct pool *p, uint64_t key, uint32_t guess)
 
     if (guess < p->used && *key_of(p, guess) == key)
         return guess;
+    if (p->used == 0)
+        return POOL_NONE; /* as most pools of bans */
     for (uint32_t n = 0; n < p->buckets_n; n++, b = next_bucket(p, b)) {
         for (int k = 0; k < BUCKET_REFS; k++) {
             uint32_t ref = load(&b->refs[k]);
