@@ -69,8 +69,8 @@ struct limits_counts {
 };
 
 /* A table of at most `max_counters` (at least 1) counters and as many bans. Memory is reserved at once but only what is
- * used becomes resident: about 85 bytes a counter, 150 for one of more than 255 requests within a fiftieth of its
- * period, and 36 a ban; a large table begins to evict when about 97 % of it is in use (see table.h). `seed` should be
+ * used becomes resident: about 87 bytes a counter, 150 for one of more than 255 requests within a fiftieth of its
+ * period, and 38 a ban; a large table begins to evict when about 97 % of it is in use (see table.h). `seed` should be
  * random: it keeps clients from choosing keys that collide. NULL: no memory. */
 struct limits *limits_new(size_t max_counters, uint64_t seed);
 
