@@ -141,26 +141,26 @@ static enum outcome on_frame(struct conn *conn, const struct spop_frame *frame)
 }
 
 /* A frame that was begun must end in time, however the peer drips its bytes. */
-static bool keep_rest(struct conn *conn, struct span rest)
+static void keep_rest(struct conn *conn, struct span rest)
 {
-
     free(conn->rest);
     conn->rest = NULL;
     conn->rest_n = rest.n;
     if (rest.n == 0) {
         if (conn->state == CONN_READY)
             conn->deadline_us = 0;
-        return true;
+        return;
     }
     conn->rest = malloc(rest.n);
     if (conn->rest == NULL) {
-        conn_close(conn, false, "out of memory");
-        return false;
+        conn_settle(conn->worker);
+        if (conn->worker->serving != NULL)
+            conn_close(conn, false, "out of memory");
+        return;
     }
     memcpy(conn->rest, rest.p, rest.n);
     if (conn->state == CONN_READY && conn->deadline_us == 0)
         conn->deadline_us = conn->worker->now.mono_us + FRAME_PATIENCE_US;
-    return true;
 }
 
 /* Takes all frames in `in`. What ends here has been settled, or waits for conn_settle(). */

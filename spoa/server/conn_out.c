@@ -86,6 +86,7 @@ void conn_disconnect(struct conn *conn, enum spop_status status)
 {
     struct worker *worker = conn->worker;
     bool           orderly = status == SPOP_STATUS_NORMAL;
+    char           unread[16384]; /* the worker's input may hold what another connection is being served from */
 
     worker->output_n +=
         spop_agent_disconnect_put(worker->output + worker->output_n, SPOP_AGENT_DISCONNECT_MAX, status, NULL);
@@ -97,7 +98,7 @@ void conn_disconnect(struct conn *conn, enum spop_status status)
     }
     /* Unread input would turn the close into a reset that may overtake the word. */
     shutdown(conn->readable.fd, SHUT_WR);
-    for (int i = 0; i < 4 && recv(conn->readable.fd, worker->input, INPUT_SIZE, MSG_DONTWAIT) > 0; i++)
+    for (int i = 0; i < 32 && recv(conn->readable.fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
         ;
     conn_close(conn, orderly, spop_status_text(status));
 }

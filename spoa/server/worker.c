@@ -55,12 +55,16 @@ static void on_wake(struct ev_loop *loop, struct ev_async *async, int events)
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct worker *worker = timer->data;
-    int64_t        now_us = moment_now().mono_us;
-    bool           over = worker->draining && now_us >= worker->drain_until_us;
     struct conn   *next;
+    int64_t        now_us;
+    bool           over;
 
     (void)events;
     conn_settle(worker);
+    /* What is said to connections below takes its deadlines from it; the latest batch may be long ago. */
+    worker->now = moment_now();
+    now_us = worker->now.mono_us;
+    over = worker->draining && now_us >= worker->drain_until_us;
     for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
         next = conn->next;
         if (over)
