@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#define SECOND_US INT64_C(1000000)
+
 /* Two clocks, because each is wrong for the other's job: `mono_us` never steps, so windows and bans are measured on it;
  * `unix_us` is what operators and fixed windows mean by "nine o'clock". Both in microseconds. */
 struct moment {

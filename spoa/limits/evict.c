@@ -17,10 +17,8 @@
 
 #include "limits/pool.h"
 
-#define LANES     16
-#define ROUNDS    4
-
-#define SECOND_US INT64_C(1000000)
+#define LANES  16
+#define ROUNDS 4
 
 struct worth {
     uint32_t cell;

@@ -9,8 +9,6 @@
 
 #include "limits/table.h"
 
-#define SECOND_US INT64_C(1000000)
-
 /* Before each shard's lock is taken. Where two processes a core compete, a snapshot of a million counters that does not
  * pause was put aside with a lock in hand nearly every time, for 2 to 24 ms. */
 #define PAUSE_US 100
@@ -44,8 +42,6 @@ struct part {
     char               *wides;
 };
 
-static const size_t cell_sizes[] = { [POOL_COUNTERS] = POOL_CELL_SIZE, [POOL_BANS] = sizeof(struct ban) };
-
 /* ---- parts ---- */
 
 /* Room for any shard of such a table, to be freed as `wides`. */
@@ -62,8 +58,8 @@ static bool part_init(struct part *part, size_t max_counters)
     end += n * POOL_CELL_SIZE;
     for (int kind = 0; kind < POOL_KINDS; kind++) {
         part->cells[kind] = end;
-        part->slots[kind] = (struct slot *)(void *)(end + n * cell_sizes[kind]);
-        end += n * (cell_sizes[kind] + sizeof(struct slot));
+        part->slots[kind] = (struct slot *)(void *)(end + n * table_cell_sizes[kind]);
+        end += n * (table_cell_sizes[kind] + sizeof(struct slot));
     }
     return true;
 }
@@ -99,7 +95,7 @@ static bool part_transfer(transfer_fn *transfer, int fd, struct part *part)
         size_t n = part->state->used[kind];
 
         ok = transfer(fd, part->slots[kind], n * sizeof(struct slot), part->layout.slots[kind]) &&
-             transfer(fd, part->cells[kind], n * cell_sizes[kind], part->layout.cells[kind]);
+             transfer(fd, part->cells[kind], n * table_cell_sizes[kind], part->layout.cells[kind]);
     }
     return ok;
 }
@@ -112,7 +108,7 @@ static void pack(struct part *part, size_t *end)
 
         part->layout.slots[kind] = *end;
         part->layout.cells[kind] = *end + n * sizeof(struct slot);
-        *end += n * (sizeof(struct slot) + cell_sizes[kind]);
+        *end += n * (sizeof(struct slot) + table_cell_sizes[kind]);
     }
     part->layout.wides = *end;
     *end += (size_t)part->state->wide_used * POOL_CELL_SIZE;
@@ -126,7 +122,7 @@ static uint64_t part_checksum(const struct part *part)
         size_t n = part->state->used[kind];
 
         sum = XXH3_64bits_withSeed(part->slots[kind], n * sizeof(struct slot), sum);
-        sum = XXH3_64bits_withSeed(part->cells[kind], n * cell_sizes[kind], sum);
+        sum = XXH3_64bits_withSeed(part->cells[kind], n * table_cell_sizes[kind], sum);
     }
     return sum;
 }
@@ -247,7 +243,7 @@ static void undo(struct part *part)
     if (state->undo_kind == 0 || kind >= POOL_KINDS || cell >= state->used[kind])
         return;
     part->slots[kind][cell] = state->undo_slot;
-    memcpy(part->cells[kind] + cell * cell_sizes[kind], state->undo_bytes, cell_sizes[kind]);
+    memcpy(part->cells[kind] + cell * table_cell_sizes[kind], state->undo_bytes, table_cell_sizes[kind]);
     if (state->undo_slot.wide != 0 && state->undo_slot.wide <= state->wide_used)
         memcpy(part->wides + (size_t)(state->undo_slot.wide - 1) * POOL_CELL_SIZE, state->undo_wide, POOL_CELL_SIZE);
 }
@@ -256,7 +252,7 @@ static void undo(struct part *part)
 static bool is_good(const struct part *part, int kind, uint32_t i, struct moment now)
 {
     const struct slot *slot = &part->slots[kind][i];
-    char              *entry = part->cells[kind] + i * cell_sizes[kind] + sizeof(uint64_t);
+    char              *entry = part->cells[kind] + i * table_cell_sizes[kind] + sizeof(uint64_t);
     struct counter     c = { (union entry *)(void *)entry, NULL };
 
     if (slot->period_s < 1 || slot->period_s > LIMIT_PERIOD_MAX_S || slot->algorithm > LIMIT_TOKEN ||
@@ -278,7 +274,7 @@ struct restoration {
 static void restore_cell(const struct restoration *r, struct part *part, int kind, uint32_t i)
 {
     const struct slot *from = &part->slots[kind][i];
-    const char        *bytes = part->cells[kind] + i * cell_sizes[kind];
+    const char        *bytes = part->cells[kind] + i * table_cell_sizes[kind];
     struct limit  limit = { .algorithm = (enum limit_algorithm)from->algorithm, .period_s = from->period_s & 0x3FFFFF };
     struct shard *shard;
     struct pool  *pool;
@@ -297,7 +293,7 @@ static void restore_cell(const struct restoration *r, struct part *part, int kin
     pool_put(pool, cell, key, &limit, from->group & 0xFFFF);
     if (from->wide != 0)
         pool_widen(pool, cell);
-    memcpy(pool_cell(pool, cell), bytes, cell_sizes[kind]);
+    memcpy(pool_cell(pool, cell), bytes, table_cell_sizes[kind]);
     if (from->wide != 0)
         memcpy(pool_counter(pool, cell).wide, part->wides + (size_t)(from->wide - 1) * POOL_CELL_SIZE, POOL_CELL_SIZE);
     pool_slot(pool, cell)->state = from->state;
@@ -369,7 +365,7 @@ static void copy_shard(struct shard *shard, struct part *part)
 
         part->state->used[kind] = pool->used;
         memcpy(part->slots[kind], pool->slots.base, (size_t)pool->used * sizeof(struct slot));
-        memcpy(part->cells[kind], pool->cells.base, (size_t)pool->used * cell_sizes[kind]);
+        memcpy(part->cells[kind], pool->cells.base, (size_t)pool->used * table_cell_sizes[kind]);
     }
     part->state->wide_used = shard->pools[POOL_COUNTERS].wide_used;
     memcpy(part->wides, shard->pools[POOL_COUNTERS].wides.base, (size_t)part->state->wide_used * POOL_CELL_SIZE);

@@ -10,8 +10,6 @@
 
 #include "limits/table.h"
 
-#define SECOND_US INT64_C(1000000)
-
 /* One use of a call, and its counter as it would be. */
 struct copy {
     struct shard       *shard;

@@ -6,7 +6,7 @@
 
 #define CELLS_PER_SHARD 4096
 
-static const uint32_t cell_sizes[] = { [POOL_COUNTERS] = POOL_CELL_SIZE, [POOL_BANS] = sizeof(struct ban) };
+const uint32_t table_cell_sizes[POOL_KINDS] = { [POOL_COUNTERS] = POOL_CELL_SIZE, [POOL_BANS] = sizeof(struct ban) };
 
 static size_t pages(size_t size)
 {
@@ -44,7 +44,7 @@ static struct shard_layout layout(size_t max_counters, unsigned shard, size_t *s
 
     for (int kind = 0; kind < POOL_KINDS; kind++) {
         l.slots[kind] = place_array(&end, most, sizeof(struct slot));
-        l.cells[kind] = place_array(&end, most, cell_sizes[kind]);
+        l.cells[kind] = place_array(&end, most, table_cell_sizes[kind]);
     }
     l.wides = place_array(&end, most, POOL_CELL_SIZE);
     *size = end;
@@ -83,11 +83,11 @@ static void init_shard(struct table *t, size_t max_counters, unsigned i, struct 
         shard->pools[kind] = (struct pool){
             .memory = &t->memory,
             .slots = claimed_array(&t->memory, l.slots[kind], l.capacity, sizeof(struct slot)),
-            .cells = claimed_array(&t->memory, l.cells[kind], l.capacity, cell_sizes[kind]),
+            .cells = claimed_array(&t->memory, l.cells[kind], l.capacity, table_cell_sizes[kind]),
             .buckets = buckets + (size_t)kind * buckets_n,
             .groups = groups + (size_t)kind * POOL_GROUPS,
             .is_bans = kind == POOL_BANS,
-            .cell_size = cell_sizes[kind],
+            .cell_size = table_cell_sizes[kind],
             .buckets_n = buckets_n,
             .capacity = l.capacity,
         };

@@ -63,6 +63,9 @@ struct limits {
     struct table table;
 };
 
+/* Of a cell of each kind. */
+extern const uint32_t table_cell_sizes[POOL_KINDS];
+
 #define TABLE_HEADER_SIZE MEMORY_PAGE /* of the memory's begin; the caller's */
 
 /* `fd` as in memory_init(). False: no memory, or errno of the file. */

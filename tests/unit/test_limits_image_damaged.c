@@ -4,8 +4,7 @@
  * what changed in it, this holds:
  * - nothing in it makes the process crash, neither when it is read nor when what was read is used;
  * - a changed counter or ban is the only one that is not as it was, a changed state of a shard can undo the decision
- * that was
- *   the last in it or lose what it holds, and what lies behind it if the file is shorter than it says;
+ *   that was the last in it or lose what it holds, and what lies behind it if the file is shorter than it says;
  * - nobody is refused for longer than by an honest counter. */
 #include <check.h>
 #include <fcntl.h>
