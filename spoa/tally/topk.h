@@ -1,0 +1,75 @@
+/* The heaviest keys of a stream (client addresses, paths) in bounded memory, with totals that are exact.
+ *
+ * Space-Saving (Metwally, Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams",
+ * 2005): a new key that finds no place takes that of the key with the least bound. Of each kept key is known
+ *
+ *      count    what was counted for it since it was last taken in: exact, and part of no other row
+ *      error    what may have been counted for it before: at most this much
+ *      sums     further sums (denied, milliseconds) of what `count` counts
+ *
+ * so that count <= truth <= count + error. All that belongs to no kept key is `other`: rows and other add up to the total
+ * exactly, in each column. What a kept key is short of stands in `other`, hence never more than `error` of it.
+ *
+ * topk_floor() bounds the truth of every key that is not kept, and every `error`. It is at most total / keys, so that
+ * whatever is heavier is always kept. That still holds when summaries of workers and hours are merged, in any order, `keys`
+ * being the least of any of them (Agarwal et al.: "Mergeable Summaries", 2012; merged as Cafaro, Pulimeno, Tempesta: "A
+ * parallel space saving algorithm for frequent items and the Hurwitz zeta distribution", 2016; the proof is in
+ * topk_merge.c). A summary that never was full has no errors at all.
+ *
+ * A merge adds the floor of the one to the errors of keys that only the other knows. Few long summaries are therefore much
+ * better than many short ones: let a worker fill one for an hour, and look at copies of it in between.
+ *
+ * Memory: 84 bytes and `text_max` for each key, up to 100 where twice `keys` is a little more than a power of two; all
+ * reserved by topk_new(). One thread at a time. */
+#ifndef TALLY_TOPK_H
+#define TALLY_TOPK_H
+
+#include "tally/id.h"
+
+#define TOPK_KEYS_MAX 65536
+#define TOPK_TEXT_MIN 48 /* an address, and the end of a shortened text */
+#define TOPK_TEXT_MAX 4096
+#define TOPK_SUMS     3
+
+struct topk;
+
+struct topk_row {
+    struct tally_id id;
+    struct span     text; /* borrowed: until the summary next changes */
+    uint64_t        count, error, sums[TOPK_SUMS];
+};
+
+/* Keeps 1 to TOPK_KEYS_MAX keys, and TOPK_TEXT_MIN to TOPK_TEXT_MAX bytes of the text of each. NULL: no memory. */
+struct topk *topk_new(uint32_t keys, uint32_t text_max);
+void         topk_free(struct topk *t); /* NULL is allowed */
+void         topk_clear(struct topk *t);
+
+/* Counts. A text longer than text_max is kept as its beginning, an ellipsis (U+2026, which neither addresses nor
+ * normalised paths hold) and the id in hexadecimal: kept texts are as different as ids are. With a `count` of 0 the sums
+ * are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates nothing. A
+ * key without a place costs 3 * keys short steps at worst, which on average makes 2 for each one ever counted. */
+void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
+
+/* Both are of the same text_max; a copy's `keys` are the same too. `from` is another summary than `into`. */
+void topk_merge(struct topk *into, const struct topk *from);
+void topk_copy(struct topk *into, const struct topk *from);
+
+size_t   topk_size(const struct topk *t);  /* keys kept now */
+uint64_t topk_floor(const struct topk *t); /* 0 as long as every key found a place */
+
+/* All kept keys, of which there is room for topk_size() in `rows`: the greatest count first, equal ones by text and id. */
+void topk_rows(const struct topk *t, struct topk_row *rows);
+
+/* What is not in the first `n` of these rows; all there is, when n is 0. `count` may be too high by `error`, for what
+ * belongs to these rows, never too low. Text and id are empty. */
+struct topk_row topk_other(const struct topk *t, const struct topk_row *rows, size_t n);
+
+/* Writes it at `blob`, which has room for topk_blob_max() bytes, and returns how many they are. */
+size_t topk_blob_max(const struct topk *t);
+size_t topk_write(const struct topk *t, void *blob);
+
+/* Replaces what is in `t`. False: it is no such blob, or has longer texts than t; then `t` is empty. Where there are more
+ * keys than `t` keeps, the lightest go to `other`. */
+bool topk_read(struct topk *t, struct span blob);
+
+#endif

@@ -1,0 +1,62 @@
+/* What is in a struct topk, for the files that make it up.
+ *
+ *      slots     tag, entry | ...    a hash table, open addressing, at most half full
+ *      bounds    count + error       apart from the rest, because the search for the least reads them all
+ *      entries   id, error, sums     one cache line each
+ *      texts     text_max bytes each
+ *
+ * Keys are taken in until all `keys` places are used; from then on each new one evicts one with the least bound, which is
+ * found lazily: `hand` walks over the entries whose bound is `least`, and when it has passed the last one all bounds are
+ * greater, for they only grow, so the next least is looked for. That takes two visits of each entry while the least bound
+ * grows by 1 or more, and as it is at most total / keys, there are at most two visits for each one counted. Heaps and the
+ * bucket list of the paper follow a pointer or more for each one counted, also when no key is evicted.
+ *
+ * Always: error <= floor <= bound, and floor <= what is in other. */
+#ifndef TALLY_TOPK_STATE_H
+#define TALLY_TOPK_STATE_H
+
+#include "tally/topk.h"
+
+#define TOPK_NONE UINT32_MAX
+
+struct topk_entry {
+    _Alignas(64) struct tally_id id;
+    uint64_t error;
+    uint64_t sums[TOPK_SUMS];
+    uint32_t text_n;
+};
+
+struct topk_slot {
+    uint32_t tag;   /* low bits of the id; where it would like to be is tag & slot_mask */
+    uint32_t entry; /* 0: empty; else entry + 1 */
+};
+
+struct topk {
+    uint32_t           keys, text_max, slot_mask;
+    void              *memory; /* holds the arrays */
+    size_t             memory_size;
+    struct topk_entry *entries;
+    uint64_t          *bounds;
+    struct topk_slot  *slots;
+    char              *texts;
+
+    struct topk_state {
+        uint64_t floor;
+        uint64_t count, sums[TOPK_SUMS]; /* of all, kept or not */
+        uint64_t least;
+        uint32_t hand; /* `keys` when there is no least yet */
+        uint32_t used;
+    } now;
+};
+
+/* The key's entry, or TOPK_NONE. */
+uint32_t topk_find(const struct topk *t, struct tally_id id);
+
+/* Takes in a key that is not kept and whose bound is not below the floor, if it is heavier than another or there is room.
+ * Otherwise the floor rises to its bound. Totals stay as they are. */
+void topk_offer(struct topk *t, const struct topk_row *row);
+
+/* Entry `e` as a row. */
+struct topk_row topk_row_of(const struct topk *t, uint32_t e);
+
+#endif
