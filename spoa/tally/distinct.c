@@ -24,35 +24,19 @@ static double correct_low(double x)
     return z;
 }
 
-/* Ertl's tau: for those that can grow no more; x is the share of all others. */
-static double correct_high(double x)
-{
-    double y = 1, z = 1 - x, last;
-
-    if (x <= 0 || x >= 1)
-        return 0;
-    do {
-        x = sqrt(x);
-        last = z;
-        y *= 0.5;
-        z -= (1 - x) * (1 - x) * y;
-    } while (z != last);
-    return z / 3;
-}
-
-/* Algorithm 6 of the paper. */
+/* Algorithm 6 of the paper, without its correction for registers that can grow no more: with 64-bit hashes they do not
+ * matter before 10^18. */
 uint64_t distinct_count(const struct distinct *d)
 {
     const double m = DISTINCT_REGISTERS;
     unsigned     of_rank[DISTINCT_RANK_MAX + 1] = { 0 };
-    double       z;
+    double       z = 0;
 
     for (int i = 0; i < DISTINCT_REGISTERS; i++)
         of_rank[d->ranks[i]]++;
     if (of_rank[0] == DISTINCT_REGISTERS)
         return 0;
-    z = m * correct_high(1 - of_rank[DISTINCT_RANK_MAX] / m);
-    for (int rank = DISTINCT_RANK_MAX - 1; rank >= 1; rank--)
+    for (int rank = DISTINCT_RANK_MAX; rank >= 1; rank--)
         z = 0.5 * (z + of_rank[rank]);
     z += m * correct_low(of_rank[0] / m);
     if (z * 0x1p63 <= m * m)

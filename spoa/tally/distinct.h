@@ -2,7 +2,7 @@
  *
  * HyperLogLog (Flajolet, Fusy, Gandouet, Meunier, 2007) with 64-bit hashes, as HyperLogLog++ has it (Heule, Nunkesser,
  * Hall, 2013), and the improved estimator of Ertl: "New cardinality estimation algorithms for HyperLogLog sketches"
- * (2017), which is without bias from 0 to 2^60 and needs no tables. With 2^14 registers the standard error is
+ * (2017), which has no bias from 0 to 10^18 and needs no tables. With 2^14 registers the standard error is
  * 1.04 / sqrt(2^14) = 0.81 %; up to a few hundred the count is nearly always exact.
  *
  * All zero is none. A merge is exactly what one counter that saw everything would hold. One thread at a time. */

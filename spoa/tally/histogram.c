@@ -52,7 +52,7 @@ uint64_t histogram_quantile(const struct histogram *h, unsigned permille)
     assert(permille >= 1 && permille <= 1000);
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
         passed += h->buckets[i];
-        if (passed >= rank && passed > 0)
+        if (passed >= rank)
             return (bucket_low(i) + bucket_low(i + 1) - 1) / 2;
     }
     return 0;
@@ -79,17 +79,15 @@ size_t histogram_write(const struct histogram *h, uint8_t blob[HISTOGRAM_BLOB_MA
 /* Whether values of these buckets can have that sum. */
 static bool is_possible(const struct histogram *h)
 {
-    uint64_t low = 0, high = 0, product;
+    uint64_t least = 0, most = 0, product;
 
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        if (__builtin_mul_overflow(h->buckets[i], bucket_low(i), &product) ||
-            __builtin_add_overflow(low, product, &low))
+        if (__builtin_mul_overflow(h->buckets[i], bucket_low(i), &product) || product > h->sum - least)
             return false;
-        if (__builtin_mul_overflow(h->buckets[i], bucket_low(i + 1) - 1, &product) ||
-            __builtin_add_overflow(high, product, &high))
-            high = UINT64_MAX;
+        least += product;
+        most += h->buckets[i] * (bucket_low(i + 1) - 1); /* at most 33/32 of `product` */
     }
-    return h->sum >= low && (h->sum <= high || h->buckets[HISTOGRAM_BUCKETS - 1] > 0);
+    return h->sum <= most || h->buckets[HISTOGRAM_BUCKETS - 1] > 0;
 }
 
 static bool read_all(struct histogram *h, struct span in)

@@ -13,13 +13,14 @@ _Static_assert(sizeof(struct topk_entry) == 64, "an entry is one cache line");
 struct topk *topk_new(uint32_t keys, uint32_t text_max)
 {
     struct topk *t = calloc(1, sizeof *t);
-    size_t       slots = 2, size;
+    size_t       slots = 2, lows = (keys + TOPK_BLOCK - 1) / TOPK_BLOCK, size;
     char        *memory;
 
     assert(keys >= 1 && keys <= TOPK_KEYS_MAX && text_max >= TOPK_TEXT_MIN && text_max <= TOPK_TEXT_MAX);
-    while (slots < 2 * (size_t)keys)
+    while (slots < 4 * (size_t)keys)
         slots *= 2;
-    size = keys * (sizeof *t->entries + sizeof *t->bounds + text_max) + slots * sizeof *t->slots;
+    size =
+        keys * (sizeof *t->entries + sizeof *t->bounds + text_max) + lows * sizeof *t->lows + slots * sizeof *t->slots;
     size = (size + 63) / 64 * 64;
     memory = aligned_alloc(64, size);
     if (t == NULL || memory == NULL) {
@@ -35,9 +36,9 @@ struct topk *topk_new(uint32_t keys, uint32_t text_max)
     t->memory_size = size;
     t->entries = (struct topk_entry *)(void *)memory;
     t->bounds = (uint64_t *)(void *)(t->entries + keys);
-    t->slots = (struct topk_slot *)(void *)(t->bounds + keys);
+    t->lows = t->bounds + keys;
+    t->slots = (struct topk_slot *)(void *)(t->lows + lows);
     t->texts = (char *)(t->slots + slots);
-    t->now.hand = keys;
     return t;
 }
 
@@ -52,7 +53,8 @@ void topk_free(struct topk *t)
 void topk_clear(struct topk *t)
 {
     memset(t->slots, 0, ((size_t)t->slot_mask + 1) * sizeof *t->slots);
-    t->now = (struct topk_state){ .hand = t->keys };
+    memset(t->lows, 0, (t->keys + TOPK_BLOCK - 1) / TOPK_BLOCK * sizeof *t->lows);
+    t->now = (struct topk_state){ 0 };
 }
 
 void topk_copy(struct topk *into, const struct topk *from)
@@ -113,21 +115,36 @@ static void unlink_entry(struct topk *t, uint32_t e)
     t->slots[gap].entry = 0;
 }
 
+static uint64_t least_of(const uint64_t *values, uint32_t n)
+{
+    uint64_t least = values[0];
+
+    for (uint32_t i = 1; i < n; i++)
+        least = values[i] < least ? values[i] : least;
+    return least;
+}
+
 /* An entry with the least bound. All places are used. */
 static uint32_t find_least(struct topk *t)
 {
-    struct topk_state *now = &t->now;
+    uint64_t least = t->now.least;
+    uint32_t e = t->now.hand;
 
-    for (;;) {
-        for (; now->hand < t->keys; now->hand++) {
-            if (t->bounds[now->hand] == now->least)
-                return now->hand;
+    while (e == t->keys || t->bounds[e] != least) {
+        if (e == t->keys) {
+            least = least_of(t->lows, (t->keys + TOPK_BLOCK - 1) / TOPK_BLOCK);
+            e = 0;
+        } else if (++e % TOPK_BLOCK == 0 || e == t->keys) {
+            uint32_t first = (e - 1) / TOPK_BLOCK * TOPK_BLOCK;
+
+            t->lows[first / TOPK_BLOCK] = least_of(t->bounds + first, e - first);
         }
-        now->hand = 0;
-        now->least = t->bounds[0];
-        for (uint32_t e = 1; e < t->keys; e++)
-            now->least = t->bounds[e] < now->least ? t->bounds[e] : now->least;
+        while (e < t->keys && e % TOPK_BLOCK == 0 && t->lows[e / TOPK_BLOCK] > least)
+            e = e + TOPK_BLOCK < t->keys ? e + TOPK_BLOCK : t->keys;
     }
+    t->now.least = least;
+    t->now.hand = e;
+    return e;
 }
 
 /* A place for a key. */

@@ -19,8 +19,8 @@
  * A merge adds the floor of the one to the errors of keys that only the other knows. Few long summaries are therefore much
  * better than many short ones: let a worker fill one for an hour, and look at copies of it in between.
  *
- * Memory: 84 bytes and `text_max` for each key, up to 100 where twice `keys` is a little more than a power of two; all
- * reserved by topk_new(). One thread at a time. */
+ * Memory: text_max and about 105 bytes for each key, up to 137 where 4 * keys is a little more than a power of two; all of
+ * it is reserved by topk_new(). One thread at a time. */
 #ifndef TALLY_TOPK_H
 #define TALLY_TOPK_H
 
@@ -46,8 +46,7 @@ void         topk_clear(struct topk *t);
 
 /* Counts. A text longer than text_max is kept as its beginning, an ellipsis (U+2026, which neither addresses nor
  * normalised paths hold) and the id in hexadecimal: kept texts are as different as ids are. With a `count` of 0 the sums
- * are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates nothing. A
- * key without a place costs 3 * keys short steps at worst, which on average makes 2 for each one ever counted. */
+ * are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates nothing. */
 void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
 /* Both are of the same text_max; a copy's `keys` are the same too. `from` is another summary than `into`. */

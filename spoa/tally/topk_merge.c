@@ -38,7 +38,6 @@ void topk_merge(struct topk *into, const struct topk *from)
     into->now.count += from->now.count;
     for (int i = 0; i < TOPK_SUMS; i++)
         into->now.sums[i] += from->now.sums[i];
-    into->now.hand = into->keys; /* the least has changed */
 
     /* A key that both kept and that had to go since is met here again. It is not taken in a second time, with half of what
      * it has: its bound from `from` alone is no greater than the one with which it went. */

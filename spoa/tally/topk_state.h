@@ -1,15 +1,17 @@
 /* What is in a struct topk, for the files that make it up.
  *
- *      slots     tag, entry | ...    a hash table, open addressing, at most half full
- *      bounds    count + error       apart from the rest, because the search for the least reads them all
+ *      slots     tag, entry | ...    a hash table with open addressing, at most a quarter full (a flood of new keys took
+ *                                    1.5 times as long in one that was half full)
+ *      bounds    count + error       apart from the rest, for the search for the least
+ *      lows      of each block of bounds
  *      entries   id, error, sums     one cache line each
  *      texts     text_max bytes each
  *
  * Keys are taken in until all `keys` places are used; from then on each new one evicts one with the least bound, which is
- * found lazily: `hand` walks over the entries whose bound is `least`, and when it has passed the last one all bounds are
- * greater, for they only grow, so the next least is looked for. That takes two visits of each entry while the least bound
- * grows by 1 or more, and as it is at most total / keys, there are at most two visits for each one counted. Heaps and the
- * bucket list of the paper follow a pointer or more for each one counted, also when no key is evicted.
+ * found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has passed the last
+ * one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries what none of them
+ * is below, as of when the hand last passed, so that it can step over blocks. In a flood that is about two visits for each
+ * eviction; where each one raises the least bound, two or three blocks (0.09 us; 0.9 us without blocks). Heaps and the bucket list of the paper have to be kept in order for each one counted, also when no key is evicted.
  *
  * Always: error <= floor <= bound, and floor <= what is in other. */
 #ifndef TALLY_TOPK_STATE_H
@@ -17,7 +19,8 @@
 
 #include "tally/topk.h"
 
-#define TOPK_NONE UINT32_MAX
+#define TOPK_NONE  UINT32_MAX
+#define TOPK_BLOCK 32
 
 struct topk_entry {
     _Alignas(64) struct tally_id id;
@@ -36,7 +39,7 @@ struct topk {
     void              *memory; /* holds the arrays */
     size_t             memory_size;
     struct topk_entry *entries;
-    uint64_t          *bounds;
+    uint64_t          *bounds, *lows;
     struct topk_slot  *slots;
     char              *texts;
 
@@ -44,8 +47,7 @@ struct topk {
         uint64_t floor;
         uint64_t count, sums[TOPK_SUMS]; /* of all, kept or not */
         uint64_t least;
-        uint32_t hand; /* `keys` when there is no least yet */
-        uint32_t used;
+        uint32_t hand, used;
     } now;
 };
 
