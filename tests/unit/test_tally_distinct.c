@@ -42,7 +42,6 @@ START_TEST(test_error)
         squares += error * error;
     }
     spread = sqrt(squares / seeds);
-    printf("%9.0f: mean %+.3f %%, spread %.3f %% (theory: %.3f %%)\n", n, 100 * sum / seeds, 100 * spread, 100 * SIGMA);
     ck_assert_msg(fabs(sum / seeds) < fmax(3 * SIGMA / sqrt(seeds), 0.5 / n), "%.0f: bias %.2f %%", n,
                   100 * sum / seeds);
     ck_assert_msg(spread < 1.25 * SIGMA || seeds < 30, "%.0f: spread %.2f %%", n, 100 * spread);

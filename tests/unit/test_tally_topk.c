@@ -34,7 +34,7 @@ static struct tally_id key_of(unsigned key, bool collide, char text[128], struct
 
     *span = (struct span){ text, (size_t)n };
     if (collide)
-        return (struct tally_id){ .low = key % 3 + ((uint64_t)key % 5 << 32), .high = key };
+        return key % 2 ? (struct tally_id){ key % 3 + ((uint64_t)key << 32), 0 } : (struct tally_id){ key % 3, key };
     return tally_id_of(*span, 7);
 }
 
@@ -62,6 +62,15 @@ static void pair_free(struct pair *p)
 {
     topk_free(p->t);
     free(p);
+}
+
+static void pair_clear(struct pair *p)
+{
+    topk_clear(p->t);
+    p->total = 0;
+    memset(p->totals, 0, sizeof p->totals);
+    memset(p->counts, 0, sizeof p->counts);
+    memset(p->sums, 0, sizeof p->sums);
 }
 
 static void pair_add(struct pair *p, unsigned key, uint64_t count, uint64_t denied, uint64_t ms)
@@ -216,6 +225,9 @@ START_TEST(test_streams)
                 ck_assert_uint_gt(topk_floor(p->t), 0); /* else nothing was evicted */
             if (capacities[c] == KEYS)
                 ck_assert_uint_eq(topk_floor(p->t), 0);
+            pair_clear(p);
+            feed(p, UNIFORM, 5000);
+            pair_check(p);
             pair_free(p);
         }
     }
