@@ -161,6 +161,8 @@ static void pair_check(const struct pair *p)
         require(kept[key] || p->counts[key] <= topk_floor(p->t), "%u is not kept: %ju", key, p->counts[key]);
     not_kept = topk_other(p->t, rows, n).count;
     require(topk_floor(p->t) <= not_kept, "floor %ju, other %ju", topk_floor(p->t), not_kept);
+    require(topk_other(p->t, rows, n).error <= not_kept && topk_other(p->t, rows, n / 2).error <= not_kept,
+            "more is missing than there is");
     check_other(p, rows, 0);
     check_other(p, rows, n / 3);
     check_other(p, rows, n);
@@ -402,6 +404,13 @@ static bool reread(struct pair *p, uint32_t keys, uint32_t text_max, struct span
     topk_free(p->t);
     p->t = topk_new(keys, text_max);
     p->keys = keys < p->keys ? keys : p->keys;
+    for (unsigned i = 0; i < 500; i++) { /* that of which nothing may be left */
+        char            text[128];
+        struct span     span;
+        struct tally_id id = key_of(i, false, text, &span);
+
+        topk_add(p->t, id, span, 1 + i % 7, p->totals);
+    }
     return topk_read(p->t, blob);
 }
 
@@ -513,6 +522,21 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* The room that is asked for is enough for the greatest numbers. */
+START_TEST(test_blob_max)
+{
+    static char    blob[10000];
+    const uint64_t sums[TOPK_SUMS] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    struct topk   *t = topk_new(40, TEXT_MAX);
+
+    for (uint64_t i = 0; i < 80; i++) {
+        topk_add(t, (struct tally_id){ i, 0 }, SPAN_ABSENT, UINT64_C(1) << 57, sums);
+        ck_assert_uint_le(topk_write(t, blob), topk_blob_max(t));
+    }
+    topk_free(t);
+}
+END_TEST
+
 START_TEST(test_random_bytes)
 {
     random_state = 8;
@@ -576,6 +600,14 @@ START_TEST(test_lies)
         blob[lies[i].at] = lies[i].byte;
         ck_assert_msg(!topk_read(t, (struct span){ (const char *)blob, sizeof blob }), "%s", lies[i].what);
     }
+    /* A text of just text_max bytes, and of one more. */
+    for (uint8_t n = TEXT_MAX; n <= TEXT_MAX + 1; n++) {
+        char one[8 + KEY - 1 + TEXT_MAX + 1] = { 1, TEXT_MAX, 1, 3, 20, 4, 5, 6 };
+
+        memcpy(one + 8, honest + 8, KEY - 2);
+        one[8 + KEY - 2] = (char)n;
+        ck_assert_int_eq(topk_read(t, (struct span){ one, 8 + KEY - 1 + n }), n == TEXT_MAX);
+    }
     topk_free(t);
 }
 END_TEST
@@ -598,6 +630,7 @@ int main(void)
     tcase_set_timeout(blobs, 300);
     tcase_add_loop_test(blobs, test_blob, 0, 20);
     tcase_add_loop_test(blobs, test_damaged, 0, 3);
+    tcase_add_test(blobs, test_blob_max);
     tcase_add_test(blobs, test_random_bytes);
     tcase_add_test(blobs, test_lies);
     suite_add_tcase(suite, blobs);
