@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include <xxhash.h>
+#include "base/hash.h"
 
 #include "base/span.h"
 

@@ -51,8 +51,9 @@ static void set_sample(struct sample *s, uint64_t client)
 /* By Zipf's law with this exponent, 0: all alike. */
 static uint64_t *make_ranks(double exponent)
 {
-    double   *shares = calloc(CLIENTS, sizeof *shares), sum = 0;
-    uint64_t *ranks = calloc(N, sizeof *ranks), state = 1;
+    double       *shares = calloc(CLIENTS, sizeof *shares), sum = 0;
+    uint64_t     *ranks = calloc(N, sizeof *ranks);
+    struct random state = { 1 };
 
     for (int i = 0; i < CLIENTS; i++)
         shares[i] = sum += pow(i + 1, -exponent);
@@ -105,7 +106,7 @@ static void measure_late_flood(void)
 {
     const uint64_t sums[TOPK_SUMS] = { 0 };
     struct topk   *t = topk_new(KEYS, 48);
-    uint64_t       state = 1;
+    struct random  state = { 1 };
     double         best = 1e9;
 
     for (int round = 0; round < ROUNDS; round++) {
@@ -113,7 +114,7 @@ static void measure_late_flood(void)
 
         topk_clear(t);
         for (uint64_t i = 0; i < KEYS; i++)
-            topk_add(t, (struct tally_id){ random_next(&state), 0 }, SPAN_LITERAL("kept"), i == 0 ? 1 : N + i, sums);
+            topk_add(t, (struct tally_id){ random_u64(&state), 0 }, SPAN_LITERAL("kept"), i == 0 ? 1 : N + i, sums);
         start = seconds();
         feed(t, N / 2);
         best = fmin(best, seconds() - start);

@@ -14,6 +14,11 @@ int64_t random_below(struct random *random, int64_t n)
     return (int64_t)(random_u64(random) % (uint64_t)n);
 }
 
+double random_share(struct random *random)
+{
+    return (double)(random_u64(random) >> 11) * 0x1p-53;
+}
+
 int64_t random_magnitude(struct random *random, int64_t most)
 {
     int     bits = 1;

@@ -15,8 +15,8 @@ static struct distinct d, e, both;
 /* `n` different hashes: SplitMix64 gives each 64-bit number once. */
 static void add_random(struct distinct *to, uint64_t seed, uint64_t n)
 {
-    for (uint64_t state = seed << 40; n > 0; n--)
-        distinct_add(to, random_next(&state));
+    for (struct random state = { seed << 40 }; n > 0; n--)
+        distinct_add(to, random_u64(&state));
 }
 
 static const struct {
@@ -54,7 +54,7 @@ START_TEST(test_huge)
 {
     static const double sizes_huge[] = { 1e9, 1e12, 1e15, 1e17, 1e18 };
     double              n = sizes_huge[_i], error;
-    uint64_t            state = 1;
+    struct random       state = { 1 };
 
     for (int i = 0; i < DISTINCT_REGISTERS; i++) {
         double share = random_share(&state);
@@ -179,9 +179,9 @@ END_TEST
 /* A rank that no hash has is found wherever it is; any other one counts something. */
 START_TEST(test_damaged)
 {
-    uint8_t  blob[DISTINCT_BLOB_SIZE], damaged[DISTINCT_BLOB_SIZE];
-    uint64_t state = 4;
-    int      accepted = 0;
+    uint8_t       blob[DISTINCT_BLOB_SIZE], damaged[DISTINCT_BLOB_SIZE];
+    struct random state = { 4 };
+    int           accepted = 0;
 
     add_random(&d, 1, 1000);
     for (int i = 0; i < DISTINCT_REGISTERS; i += i % 4 == 3 ? 1024 - 3 : 1) {
@@ -194,7 +194,7 @@ START_TEST(test_damaged)
     distinct_write(&d, blob);
     for (int i = 0; i < 1000; i++) {
         memcpy(damaged, blob, sizeof blob);
-        damaged[1 + random_below(&state, sizeof blob - 1)] = (uint8_t)random_next(&state);
+        damaged[1 + random_below(&state, sizeof blob - 1)] = (uint8_t)random_u64(&state);
         if (read_blob(damaged, sizeof damaged)) {
             accepted++;
             distinct_write(&e, blob);

@@ -14,7 +14,7 @@
 
 static struct histogram h, g;
 
-static uint64_t random_state = 1;
+static struct random random_state = { 1 };
 
 static void require_near(uint64_t value, uint64_t truth)
 {
@@ -183,14 +183,14 @@ START_TEST(test_damaged)
     for (int i = 0; i < rounds; i++) {
         memcpy(damaged, blob, n);
         for (uint64_t bytes = 1 + random_below(&random_state, 3); i % 3 == 0 && bytes > 0; bytes--)
-            damaged[random_below(&random_state, n)] = (uint8_t)random_next(&random_state);
+            damaged[random_below(&random_state, n)] = (uint8_t)random_u64(&random_state);
         if (i % 3 == 1) { /* a little of the sum, and where the last bucket is */
             damaged[2] ^= (uint8_t)random_below(&random_state, 64);
             damaged[n - 2] ^= (uint8_t)random_below(&random_state, 2);
         } else if (i % 3 == 2) { /* no blob at all */
             n = 1 + random_below(&random_state, 60);
             for (size_t b = 0; b < n; b++)
-                damaged[b] = (uint8_t)(random_next(&random_state) & (i % 2 ? 255 : 131));
+                damaged[b] = (uint8_t)(random_u64(&random_state) & (i % 2 ? 255 : 131));
             damaged[0] = 1;
         }
         if (read_blob(damaged, n)) {

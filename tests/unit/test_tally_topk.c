@@ -17,7 +17,7 @@
 
 enum { KEYS = 3000, TEXT_MAX = 64 }; /* keys there are in all */
 
-static uint64_t random_state;
+static struct random random_state;
 
 static uint64_t below(uint64_t n)
 {
@@ -213,7 +213,7 @@ static const uint32_t capacities[] = { 1, 2, 3, 10, 63, 64, 65, 500, 1000, KEYS 
 
 START_TEST(test_streams)
 {
-    random_state = 1 + (uint64_t)_i;
+    random_state.state = 1 + (uint64_t)_i;
     for (size_t c = 0; c < CAPACITIES; c++) {
         for (int collide = 0; collide < (capacities[c] <= 64 ? 2 : 1); collide++) {
             struct pair *p = pair_new(capacities[c], collide);
@@ -244,7 +244,7 @@ START_TEST(test_merges)
     struct pair *pairs[N];
     uint32_t     least = 1u + (uint32_t)_i * 7 % 150;
 
-    random_state = 100 + (uint64_t)_i;
+    random_state.state = 100 + (uint64_t)_i;
     for (int i = 0; i < N; i++) {
         pairs[i] = pair_new(least * (uint32_t)(1 + below(3)), _i % 2);
         feed(pairs[i], (enum stream)below(STREAMS), (unsigned)below(4000));
@@ -393,7 +393,7 @@ static struct pair *make_pair(unsigned seed, uint32_t keys, unsigned n)
 {
     struct pair *p = pair_new(keys, false);
 
-    random_state = seed;
+    random_state.state = seed;
     feed(p, ZIPF, n);
     return p;
 }
@@ -539,7 +539,7 @@ END_TEST
 
 START_TEST(test_random_bytes)
 {
-    random_state = 8;
+    random_state.state = 8;
     ck_assert(!try_blob(SPAN_ABSENT));
     for (int i = 0; i < 20000; i++) {
         size_t n = 1 + below(200);
