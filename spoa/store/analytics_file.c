@@ -1,0 +1,204 @@
+#include "store/analytics_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+extern const char analytics_sql[]; /* sql/analytics.sql, embedded by the Makefile */
+
+static const char *const steps[ANALYTICS_VERSION] = { analytics_sql };
+
+/* How long a statement waits for a lock. */
+#define PATIENCE_MS 1000
+
+__attribute__((format(printf, 3, 4))) static bool fail(char *error, size_t size, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error, size, format, args);
+    va_end(args);
+    return false;
+}
+
+/* The first column of the first row. */
+static bool integer(sqlite3 *db, const char *sql, int *value)
+{
+    sqlite3_stmt *statement = NULL;
+    bool          is_there;
+
+    is_there = sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+    if (is_there)
+        *value = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return is_there;
+}
+
+/* The version of what is ours, 0 of an empty database; -1: `error` says what it is instead. */
+static int version_of(sqlite3 *db, int newest, char *error, size_t size)
+{
+    int tables, application, version;
+
+    if (!integer(db, "SELECT count(*) FROM sqlite_schema", &tables) ||
+        !integer(db, "PRAGMA application_id", &application) || !integer(db, "PRAGMA user_version", &version)) {
+        if (sqlite3_errcode(db) == SQLITE_CANTOPEN || sqlite3_errcode(db) == SQLITE_READONLY)
+            fail(error, size,
+                 "left in WAL mode by an agent that did not end in order, and then only readable with write access to "
+                 "its "
+                 "directory: read it as the agent's user, or start the agent");
+        else
+            fail(error, size, "%s", sqlite3_errmsg(db));
+        return -1;
+    }
+    if (tables == 0 && application == 0 && version == 0)
+        return 0;
+    if (application != ANALYTICS_APPLICATION || version <= 0) {
+        fail(error, size, "not an analytics database");
+        return -1;
+    }
+    if (version > newest) {
+        fail(error, size, "its schema has version %d, and this program knows %d: upgrade the program", version, newest);
+        return -1;
+    }
+    return version;
+}
+
+bool analytics_migrate(sqlite3 *db, const char *const *migration, int n, char *error, size_t size)
+{
+    int version = version_of(db, n, error, size);
+
+    if (version < 0)
+        return false;
+    for (; version < n; version++) {
+        if (sqlite3_exec(db, migration[version], NULL, NULL, NULL) == SQLITE_OK)
+            continue;
+        fail(error, size, "cannot be brought to version %d: %s", version + 1, sqlite3_errmsg(db));
+        if (!sqlite3_get_autocommit(db))
+            sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return false;
+    }
+    return true;
+}
+
+/* What SQLite would read as something else, or say less clearly. */
+static bool is_file(const char *path, int access_mode, char *error, size_t size)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 || access(path, access_mode) != 0)
+        return fail(error, size, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return fail(error, size, "%s: not a file", path);
+    return true;
+}
+
+static sqlite3 *open_file(const char *path, int flags, char *error, size_t size)
+{
+    sqlite3 *db = NULL;
+
+    if (!is_file(path, flags & SQLITE_OPEN_READWRITE ? R_OK | W_OK : R_OK, error, size))
+        return NULL;
+    if (sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK && sqlite3_busy_timeout(db, PATIENCE_MS) == SQLITE_OK)
+        return db;
+    fail(error, size, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
+    sqlite3_close(db);
+    return NULL;
+}
+
+/* SQLite gives the files beside it the same mode, so that the group can read while the agent writes. */
+static bool create_file(const char *path, char *error, size_t size)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EEXIST)
+        return fail(error, size, "%s: %s", path, strerror(errno));
+    return true;
+}
+
+static bool set_up_writer(sqlite3 *db, char *error, size_t size)
+{
+    /* NORMAL: a transaction survives the process, and costs no flush of the disk; a power failure may take back the
+     * last ones. The limit keeps the log file from staying as large as a long reader once made it. */
+    static const char set_up[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                                 "PRAGMA journal_size_limit = 16777216";
+
+    if (!analytics_migrate(db, steps, ANALYTICS_VERSION, error, size))
+        return false;
+    if (sqlite3_exec(db, set_up, NULL, NULL, NULL) == SQLITE_OK)
+        return true;
+    return fail(error, size, "%s", sqlite3_errmsg(db));
+}
+
+sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
+{
+    char     reason[256];
+    sqlite3 *db;
+
+    if (!create_file(path, error, size))
+        return NULL;
+    db = open_file(path, SQLITE_OPEN_READWRITE, error, size);
+    if (db == NULL || set_up_writer(db, reason, sizeof reason))
+        return db;
+    fail(error, size, "%s: %s", path, reason);
+    sqlite3_close(db);
+    return NULL;
+}
+
+void analytics_close_writer(sqlite3 *db)
+{
+    if (db == NULL)
+        return;
+    sqlite3_busy_timeout(db, PATIENCE_MS);
+    sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    sqlite3_close(db);
+}
+
+/* The reading begins with the count in version_of(). */
+static bool set_up_reader(sqlite3 *db, char *error, size_t size)
+{
+    int version;
+
+    if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return fail(error, size, "%s", sqlite3_errmsg(db));
+    version = version_of(db, ANALYTICS_VERSION, error, size);
+    if (version < 0)
+        return false;
+    if (version == 0)
+        return fail(error, size, "empty: the agent makes its tables when it starts");
+    if (version < ANALYTICS_VERSION)
+        return fail(
+            error, size,
+            "its schema has version %d, and this program reads %d: the agent brings it up to date when it starts",
+            version, ANALYTICS_VERSION);
+    return true;
+}
+
+sqlite3 *analytics_open_reader(const char *path, char *error, size_t size)
+{
+    char     reason[256];
+    sqlite3 *db = open_file(path, SQLITE_OPEN_READONLY, error, size);
+
+    if (db == NULL || set_up_reader(db, reason, sizeof reason))
+        return db;
+    fail(error, size, "%s: %s", path, reason);
+    sqlite3_close(db);
+    return NULL;
+}
+
+void analytics_close_reader(sqlite3 *db)
+{
+    sqlite3_close(db);
+}
+
+const char *analytics_reason(sqlite3 *db)
+{
+    return sqlite3_errmsg(db);
+}
