@@ -35,7 +35,8 @@ CHECK_LIBS   = $(shell pkg-config --libs check)
 
 LIB_SRC  := $(wildcard spoa/*/*.c)
 MAIN_SRC := $(wildcard spoa/*.c)
-LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/rules_sql.o
+GEN_OBJ  := $(patsubst %,$(B)/gen/%.o,rules_sql analytics_sql report_css)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(GEN_OBJ)
 TLIB_SRC := $(wildcard tests/lib/*.c)
 TLIB_OBJ := $(TLIB_SRC:%.c=$(B)/%.o)
 UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
@@ -71,13 +72,18 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D); echo '  CC    $@'
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The schema travels inside the binary, so that `serve` can create a missing database.
-$(B)/gen/rules_sql.c: sql/rules.sql
+# The schemas travel inside the binary, so that `serve` can create a missing database; so does the report's style sheet.
+# $(call embed,NAME): the file $< as the text NAME.
+define embed
 	@mkdir -p $(@D)
-	$(Q){ echo 'extern const char rules_sql[]; const char rules_sql[] = {'; \
+	$(Q){ echo 'extern const char $1[]; const char $1[] = {'; \
 	  od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
+endef
 
-$(B)/gen/rules_sql.o: $(B)/gen/rules_sql.c
+$(B)/gen/%_sql.c: sql/%.sql ; $(call embed,$*_sql)
+$(B)/gen/%_css.c: spoa/store/%.css ; $(call embed,$*_css)
+
+$(B)/gen/%.o: $(B)/gen/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # ---- tests ----------------------------------------------------------------------------------
@@ -120,6 +126,7 @@ check-tsan: ; $(MAKE) VARIANT=tsan check-variant
 check-e2e: build/spoa-rules
 	tests/schema/run
 	tests/rules/run
+	tests/report/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
 
 ## test-versions the end-to-end tests with HAProxy 2.6, 3.0 and 3.2, the latter two from Debian's newer releases
@@ -135,10 +142,10 @@ debug asan tsan: ; $(MAKE) VARIANT=$@ build/$@/spoa-rules
 FUZZ_SECONDS ?= 300
 FUZZ_FLAGS   := -std=c11 -D_GNU_SOURCE -Ispoa -Itests -DSPOA_VERSION='"fuzz"' -O1 -g -pthread -fsanitize=fuzzer,address,undefined \
                 -fno-sanitize-recover=undefined
-fuzz: deps-dev $(B)/gen/rules_sql.c
+fuzz: deps-dev $(GEN_OBJ:.o=.c)
 	@mkdir -p build/fuzz
 	set -e; for fuzzer in $(FUZZERS); do \
-	    $(CLANG) $(FUZZ_FLAGS) -o build/fuzz/$$fuzzer tests/fuzz/$$fuzzer.c $(TLIB_SRC) $(LIB_SRC) $(B)/gen/rules_sql.c $(LIBS); \
+	    $(CLANG) $(FUZZ_FLAGS) -o build/fuzz/$$fuzzer tests/fuzz/$$fuzzer.c $(TLIB_SRC) $(LIB_SRC) $(GEN_OBJ:.o=.c) $(LIBS); \
 	    mkdir -p build/fuzz/corpus/$$fuzzer; \
 	    build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/ \
 	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer; done
@@ -171,15 +178,17 @@ format: deps-dev
 install: build/spoa-rules
 	install -D -m 755 build/spoa-rules $(DESTDIR)$(PREFIX)/bin/spoa-rules
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/sql sql/*.sql
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/sql/questions sql/questions/*.sql
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/rules rules/*.sql
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/haproxy.cfg haproxy/spoe-rules.conf \
 	    haproxy/trusted-proxies.lst
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/spoa-rules-report.service systemd/spoa-rules-report.timer
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/spoa-rules README.md LICENSE
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk
-TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client
+TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client chromium
 DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck wrk
 
 # $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
@@ -202,6 +211,12 @@ run: deps-run
 	@$(MAKE) --no-print-directory -s build/spoa-rules
 	@haproxy/run
 
+## report        DAY=2026-11-20 (today): what `make run` recorded on that UTC day, as CSV files and a page in var/reports/
+DAY ?= $(shell date -u +%F)
+report: build/spoa-rules
+	@build/spoa-rules report --data var --day '$(DAY)' --output 'var/reports/$(DAY)'
+	@echo 'var/reports/$(DAY)/index.html'
+
 ## clean         removes what was built
 clean:
 	rm -rf build
@@ -211,6 +226,6 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 .PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions debug asan tsan fuzz bench lint format \
-        install deps deps-run deps-bench deps-test deps-dev run clean help
+        install deps deps-run deps-bench deps-test deps-dev run report clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)

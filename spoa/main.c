@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "command_check.h"
 #include "command_explain.h"
+#include "command_report.h"
 #include "options.h"
 #include "policy/publish.h"
 #include "server/server.h"
@@ -195,7 +196,7 @@ static int serve(int argc, char **argv)
     return code;
 }
 
-/* ---- check, explain ---- */
+/* ---- check, explain, report ---- */
 
 static int check(int argc, char **argv)
 {
@@ -230,6 +231,31 @@ static int explain(int argc, char **argv)
     return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
 }
 
+static int report(int argc, char **argv)
+{
+    static const struct option report_options[] = {
+        { "help", no_argument, NULL, OPTION_HELP },
+        { "data", required_argument, NULL, OPTION_DATA },
+        { "output", required_argument, NULL, OPTION_OUTPUT },
+        { "day", required_argument, NULL, OPTION_DAY },
+        { "since", required_argument, NULL, OPTION_SINCE },
+        { "until", required_argument, NULL, OPTION_UNTIL },
+        { NULL, 0, NULL, 0 },
+    };
+    struct options options = { .data = DEFAULT_DATA };
+    int            option;
+
+    while ((option = getopt_long(argc, argv, ":", report_options, NULL)) != -1)
+        if (!options_set(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
+            return EXIT_USAGE;
+    if (optind < argc)
+        return fail("'%s': not an option; see spoa-rules --help", argv[optind]);
+    if (options.output == NULL)
+        return fail("write: spoa-rules report --data DIR --day 2026-11-20 --output DIR");
+    return report_days(
+        &(struct report_options){ options.data, options.output, options.day, options.since, options.until });
+}
+
 /* Where nothing stands behind a standard descriptor, a socket or a database would come to, and log lines go there. */
 static void fill_standard_descriptors(void)
 {
@@ -247,12 +273,12 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = { { "serve", serve }, { "check", check }, { "explain", explain } };
+    } commands[] = { { "serve", serve }, { "check", check }, { "explain", explain }, { "report", report } };
 
     fill_standard_descriptors();
     opterr = 0; /* set_option() says it */
     if (argc < 2)
-        return fail("write a command: serve, check or explain; see spoa-rules --help");
+        return fail("write a command: serve, check, explain or report; see spoa-rules --help");
     if (strcmp(argv[1], "--help") == 0) {
         fputs(options_usage, stdout);
         return 0;

@@ -12,7 +12,6 @@
 #include "base/log.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:9010"
-#define DEFAULT_DATA   "/var/lib/spoa-rules"
 
 const char options_usage[] =
     "spoa-rules " SPOA_VERSION ": decides HAProxy's requests by rules kept in SQLite\n"
@@ -22,6 +21,9 @@ const char options_usage[] =
     "                                        file, which says what attributes there are\n"
     "  spoa-rules explain --rules FILE [--ipv6-prefix N] name=value ...\n"
     "                                        what the rules do with a request: src=192.0.2.1 path=/items/1 ...\n"
+    "  spoa-rules report [--data DIR] --day D --output DIR\n"
+    "                                        what happened on a UTC day (2026-11-20, today, yesterday), as CSV files\n"
+    "                                        and index.html; --since D --until D instead of --day: on some days\n"
     "\n"
     "options of serve:\n"
     "  --listen ADDR        127.0.0.1:9010 (the default), [::1]:9010 or unix:/path; repeatable\n"
@@ -129,6 +131,18 @@ bool options_set(struct options *options, int option, const char *value)
         return true;
     case OPTION_SPOE:
         options->spoe = value;
+        return true;
+    case OPTION_OUTPUT:
+        options->output = value;
+        return has_value("output", value);
+    case OPTION_DAY:
+        options->day = value;
+        return true;
+    case OPTION_SINCE:
+        options->since = value;
+        return true;
+    case OPTION_UNTIL:
+        options->until = value;
         return true;
     case OPTION_HELP:
         fputs(options_usage, stdout);

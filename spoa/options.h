@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define LISTEN_MAX      16
+#define DEFAULT_DATA    "/var/lib/spoa-rules"
 #define DEFAULT_RUNTIME "/run/spoa-rules"
 
 enum { EXIT_USAGE = 2 };
@@ -14,6 +15,7 @@ struct options {
     const char   *listen[LISTEN_MAX];
     size_t        listen_n;
     const char   *data, *runtime, *rules, *spoe; /* runtime: NULL when not given */
+    const char   *output, *day, *since, *until;
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
 };
 
@@ -28,6 +30,10 @@ enum {
     OPTION_PREFIX,
     OPTION_LOG_LEVEL,
     OPTION_SPOE,
+    OPTION_OUTPUT,
+    OPTION_DAY,
+    OPTION_SINCE,
+    OPTION_UNTIL,
     OPTION_HELP,
     OPTION_VERSION
 };
