@@ -1,0 +1,270 @@
+/* The pieces of which CSV files and the page are made, and UTF-8. */
+#include <check.h>
+#include <stdlib.h>
+
+#include <sqlite3.h>
+
+#include "base/utf8.h"
+#include "store/html.h"
+#include "store/report.h"
+
+/* ---- UTF-8 ---- */
+
+static const struct {
+    const char *text;
+    size_t      n, sequence;
+} sequences[] = {
+    { "", 0, 0 },
+    { "a", 1, 1 },
+    { "\0", 1, 0 },
+    { "\x7F", 1, 1 },
+    { "\x80", 1, 0 },
+    { "\xBF", 1, 0 },
+    { "\xC0\xAF", 2, 0 }, /* overlong / */
+    { "\xC1\xBF", 2, 0 },
+    { "\xC2\x80", 2, 2 },
+    { "\xC2", 1, 0 },
+    { "\xC2\x7F", 2, 0 },
+    { "\xC2\xC0", 2, 0 },
+    { "\xDF\xBFz", 3, 2 },
+    { "\xE0\x9F\xBF", 3, 0 }, /* overlong */
+    { "\xE0\xA0\x80", 3, 3 },
+    { "\xE0\xA0", 2, 0 },
+    { "\xE2\x82\x7F", 3, 0 },
+    { "\xED\x9F\xBF", 3, 3 },
+    { "\xED\xA0\x80", 3, 0 }, /* a surrogate */
+    { "\xEE\x80\x80", 3, 3 },
+    { "\xF0\x8F\xBF\xBF", 4, 0 }, /* overlong */
+    { "\xF0\x90\x80\x80", 4, 4 },
+    { "\xF0\x90\x80", 3, 0 },
+    { "\xF0\x90\x80\xC0", 4, 0 },
+    { "\xF4\x8F\xBF\xBF", 4, 4 },
+    { "\xF4\x90\x80\x80", 4, 0 }, /* above U+10FFFF */
+    { "\xF5\x80\x80\x80", 4, 0 },
+    { "\xFF", 1, 0 },
+};
+
+START_TEST(sequence)
+{
+    ck_assert_uint_eq(utf8_sequence((struct span){ sequences[_i].text, sequences[_i].n }), sequences[_i].sequence);
+}
+END_TEST
+
+START_TEST(repair)
+{
+    static const char given[] = "a\xC3\xA9\xFF\0\xE2\x82z";
+    struct span       text = { given, sizeof given - 1 };
+    char              out[UTF8_REPAIRED_MAX(sizeof given)];
+
+    ck_assert_uint_eq(utf8_repair(text, out, sizeof out), strlen("a\xC3\xA9\\xFF\\x00\\xE2\\x82z"));
+    ck_assert_str_eq(out, "a\xC3\xA9\\xFF\\x00\\xE2\\x82z");
+    /* What does not fit is left out whole. */
+    ck_assert_uint_eq(utf8_repair(text, out, 7), 3);
+    ck_assert_str_eq(out, "a\xC3\xA9");
+    ck_assert_uint_eq(utf8_repair(text, out, 8), 7);
+    ck_assert_str_eq(out, "a\xC3\xA9\\xFF");
+    ck_assert_uint_eq(utf8_repair(text, out, 3), 1);
+    ck_assert_uint_eq(utf8_repair(text, out, 1), 0);
+    ck_assert_uint_eq(utf8_repair(SPAN_LITERAL(""), out, 1), 0);
+    ck_assert_str_eq(out, "");
+}
+END_TEST
+
+/* ---- HTML ---- */
+
+static char  *written;
+static size_t written_n;
+static FILE  *out;
+
+static void begin(void)
+{
+    out = open_memstream(&written, &written_n);
+    ck_assert_ptr_nonnull(out);
+}
+
+static void end(void)
+{
+    free(written);
+}
+
+static void is_written(const char *expected)
+{
+    fclose(out);
+    ck_assert_str_eq(written, expected);
+}
+
+START_TEST(markup_is_text)
+{
+    html_text(out, SPAN_LITERAL("<a href=\"x\" b='y'>&amp;</a>"), 0);
+    is_written("&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;amp;&lt;/a&gt;");
+}
+END_TEST
+
+START_TEST(controls_are_shown)
+{
+    html_text(out, SPAN_LITERAL("a\0b\r\n\t\x1B\x7F\xC2\x85\xC2\xA0\xFF\xC3\xA9"), 0);
+    is_written("a\\x00b\\x0D\\x0A\\x09\\x1B\\x7F\\xC2\\x85\xC2\xA0\\xFF\xC3\xA9");
+}
+END_TEST
+
+START_TEST(names_are_cut_between_characters)
+{
+    html_text(out, SPAN_LITERAL("\xC3\xA9<\xC3\xA9xy"), 3);
+    putc(' ', out);
+    html_text(out, SPAN_LITERAL("xyz"), 3);
+    is_written("\xC3\xA9&lt;\xC3\xA9… xyz");
+}
+END_TEST
+
+START_TEST(counts)
+{
+    static const int64_t numbers[] = { 0, 999, 1000, 123456, 1234567, INT64_MAX, -1000, -100, INT64_MIN };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        html_count(out, numbers[i]);
+        putc(' ', out);
+    }
+    is_written("0 999 1,000 123,456 1,234,567 9,223,372,036,854,775,807 -1,000 -100 -9,223,372,036,854,775,808 ");
+}
+END_TEST
+
+START_TEST(times)
+{
+    static const double ms[] = { 0, 0.04, 9.94, 10, 45.4, 9999, 10000, 12345 };
+
+    for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
+        html_ms(out, ms[i]);
+        putc(';', out);
+    }
+    is_written("0.0 ms;0.0 ms;9.9 ms;10 ms;45 ms;9999 ms;10.0 s;12.3 s;");
+}
+END_TEST
+
+/* The number at the top of the axis. */
+static void axis_ends_at(int64_t requests, const char *top)
+{
+    const struct slot  slot = { .at = 0, .label = "00:00", .allowed = requests, .percentile_ms = { -1, -1, -1 } };
+    const struct chart chart = { .slots = &slot, .n = 1, .width = 1 };
+    char               expected[64];
+
+    begin();
+    html_request_chart(out, &chart);
+    fclose(out);
+    snprintf(expected, sizeof expected, "class=\"y\"><span>%s</span>", top);
+    ck_assert_msg(strstr(written, expected) != NULL, "%s: %s", top, written);
+    free(written);
+}
+
+START_TEST(axes)
+{
+    axis_ends_at(0, "2");
+    axis_ends_at(1, "2");
+    axis_ends_at(3, "4");
+    axis_ends_at(9, "10");
+    axis_ends_at(10, "10");
+    axis_ends_at(11, "12");
+    axis_ends_at(101, "120");
+    axis_ends_at(10107, "12,000");
+    axis_ends_at(999999, "1,000,000");
+    axis_ends_at(1000001, "1,200,000");
+}
+END_TEST
+
+/* Hours that follow on each other are joined; one that stands alone is a dash. */
+START_TEST(curves_have_gaps)
+{
+    struct slot        slots[5];
+    const struct chart chart = { .slots = slots, .n = 5, .width = 24 };
+
+    for (int i = 0; i < 5; i++)
+        slots[i] = (struct slot){ .at = i, .label = "x", .percentile_ms = { 10, 10, 10 } };
+    slots[2].percentile_ms[0] = slots[2].percentile_ms[1] = slots[2].percentile_ms[2] = -1;
+    slots[4].at = 9;
+    html_latency_chart(out, &chart);
+    fclose(out);
+    ck_assert_msg(strstr(written, "d=\"M0.5 0.000L1.5 0.000M3.3 0.000h.4M9.3 0.000h.4\"") != NULL, "%s", written);
+}
+END_TEST
+
+/* ---- CSV ---- */
+
+static const struct {
+    const char *value; /* in SQL */
+    const char *field;
+} fields[] = {
+    { "NULL", "" },
+    { "''", "\"\"" },
+    { "5", "5" },
+    { "-5", "-5" },
+    { "-0.5", "-0.5" },
+    { "96.0", "96.0" },
+    { "'-5'", "'-5" },
+    { "'a'", "a" },
+    { "'a b'", "a b" },
+    { "'a '", "\"a \"" },
+    { "' a'", "\"' a\"" },
+    { "'a,b'", "\"a,b\"" },
+    { "'a\"b'", "\"a\"\"b\"" },
+    { "'a' || char(13) || 'b'", "\"a\rb\"" },
+    { "'a' || char(10) || 'b'", "\"a\nb\"" },
+    { "'=1'", "'=1" },
+    { "'+1'", "'+1" },
+    { "'@1'", "'@1" },
+    { "'a=1'", "a=1" },
+    { "'''a'", "''a" },
+    { "char(9)", "'\t" },
+    { "char(13)", "\"'\r\"" },
+    { "char(65309) || 1", "'\xEF\xBC\x9D"
+                          "1" },
+    { "char(65291)", "'\xEF\xBC\x8B" },
+    { "char(65293)", "'\xEF\xBC\x8D" },
+    { "char(65312)", "'\xEF\xBC\xA0" },
+    { "char(65310)", "\xEF\xBC\x9E" },
+    { "CAST(x'61FF' AS TEXT)", "a\\xFF" },
+    { "CAST(x'6100622C63' AS TEXT)", "\"a\\x00b,c\"" },
+    { "CAST(x'00' AS TEXT)", "'\\x00" },
+    { "x'3D31'", "'=1" },
+};
+
+START_TEST(field)
+{
+    const struct report_range range = { "2026-11-20", "2026-11-20" };
+    char                      text[256];
+    sqlite3                  *db;
+
+    ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+    snprintf(text, sizeof text, "CREATE VIEW v AS SELECT '2026-11-20' AS day, %s AS x, 'z' AS z", fields[_i].value);
+    ck_assert_int_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert(report_csv(db, "v", &range, out));
+    snprintf(text, sizeof text, "day,x,z\r\n2026-11-20,%s,z\r\n", fields[_i].field);
+    is_written(text);
+    sqlite3_close(db);
+}
+END_TEST
+
+int main(void)
+{
+    Suite   *suite = suite_create("store/report");
+    TCase   *utf8 = tcase_create("utf8"), *html = tcase_create("html"), *axis = tcase_create("axis");
+    SRunner *runner = srunner_create(suite);
+    int      failed;
+
+    tcase_add_loop_test(utf8, sequence, 0, (int)(sizeof sequences / sizeof *sequences));
+    tcase_add_test(utf8, repair);
+    suite_add_tcase(suite, utf8);
+    tcase_add_checked_fixture(html, begin, end);
+    tcase_add_test(html, markup_is_text);
+    tcase_add_test(html, controls_are_shown);
+    tcase_add_test(html, names_are_cut_between_characters);
+    tcase_add_test(html, counts);
+    tcase_add_test(html, times);
+    tcase_add_test(html, curves_have_gaps);
+    tcase_add_loop_test(html, field, 0, (int)(sizeof fields / sizeof *fields));
+    suite_add_tcase(suite, html);
+    tcase_add_test(axis, axes);
+    suite_add_tcase(suite, axis);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
