@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "command_report.h"
 #include "options.h"
 #include "policy/publish.h"
+#include "server/feed.h"
 #include "server/server.h"
 #include "store/counters.h"
 #include "store/rules_db.h"
@@ -100,35 +102,53 @@ static void allow_descriptors(unsigned long wanted)
                   (unsigned long)limit.rlim_cur);
 }
 
+/* What HAProxy connects to, and what it says there. */
+struct fronts {
+    struct server       *server;
+    struct feed         *feed; /* NULL: there is to be none */
+    struct responses_box responses;
+};
+
+/* Decisions end before the feed does, which tells of their answers. */
+static void stop_fronts(struct fronts *fronts)
+{
+    server_stop(fronts->server);
+    feed_stop(fronts->feed);
+    responses_box_fini(&fronts->responses);
+}
+
 static void refresh_server(void *server)
 {
     server_refresh(server);
 }
 
-/* Runs until a signal says stop; the server is gone then. */
-static int run(const struct options *options, struct server *server, const char *rules_path, struct ruleset_slot *slot,
+/* Runs until a signal says stop; the fronts are gone then. */
+static int run(const struct options *options, struct fronts *fronts, const char *rules_path, struct ruleset_slot *slot,
                struct counters *counters, struct rules_stamp stamp, const sigset_t *stop_signals)
 {
     struct rules_watch *watch = NULL;
     int                 received;
 
-    if (server_start(server, slot, counters_limits(counters)) && counters_start(counters))
-        watch = rules_watch_start(rules_path, stamp, slot, refresh_server, server);
+    if ((fronts->feed == NULL || feed_start(fronts->feed, &fronts->responses)) &&
+        server_start(fronts->server, slot, counters_limits(counters)) && counters_start(counters))
+        watch = rules_watch_start(rules_path, stamp, slot, refresh_server, fronts->server);
     if (watch == NULL) {
-        server_stop(server);
+        stop_fronts(fronts);
         return fail("out of memory or threads");
     }
+    if (fronts->feed != NULL)
+        log_write(LOG_INFO, "log feed on %s", options->log_listen);
     for (size_t i = 0; i < options->listen_n; i++)
         log_write(LOG_INFO, "listening on %s", options->listen[i]);
     sigwait(stop_signals, &received);
     log_write(LOG_INFO, "stopping: %s", strsignal(received));
     rules_watch_stop(watch);
-    server_stop(server);
+    stop_fronts(fronts);
     return 0;
 }
 
 /* Nothing is made or read before all addresses are known to be good. */
-static struct server *bind_server(const struct options *options)
+static bool bind_fronts(const struct options *options, struct fronts *fronts)
 {
     struct server_options server_options = {
         .listen = options->listen,
@@ -137,12 +157,23 @@ static struct server *bind_server(const struct options *options)
         .max_connections = options->max_connections,
         .ipv6_prefix = (unsigned)options->ipv6_prefix,
     };
-    char           error[256];
-    struct server *server = server_new(&server_options, error, sizeof error);
+    uint64_t seed = 0;
+    char     error[256];
 
-    if (server == NULL)
+    *fronts = (struct fronts){ .server = server_new(&server_options, error, sizeof error) };
+    if (fronts->server != NULL && options->log_listen != NULL)
+        fronts->feed = feed_new(options->log_listen, error, sizeof error);
+    if (fronts->server == NULL || (fronts->feed == NULL && options->log_listen != NULL)) {
+        if (fronts->server != NULL)
+            server_stop(fronts->server);
         fail("%s", error);
-    return server;
+        return false;
+    }
+    if (getrandom(&seed, sizeof seed, 0) == sizeof seed && responses_box_init(&fronts->responses, seed))
+        return true;
+    stop_fronts(fronts);
+    fail("out of memory");
+    return false;
 }
 
 static int serve(int argc, char **argv)
@@ -151,7 +182,7 @@ static int serve(int argc, char **argv)
     struct ruleset_slot slot;
     struct ruleset     *rules;
     struct counters    *counters;
-    struct server      *server;
+    struct fronts       fronts;
     struct rules_stamp  stamp;
     sigset_t            stop_signals;
     char                rules_path[4096];
@@ -175,11 +206,10 @@ static int serve(int argc, char **argv)
     if ((size_t)code >= sizeof rules_path)
         return fail("--rules: the path is too long");
     code = EXIT_USAGE;
-    server = bind_server(&options);
-    if (server == NULL)
+    if (!bind_fronts(&options, &fronts))
         return code;
     if (!enter_directory("--data", options.data) || (rules = first_rules(rules_path, &stamp)) == NULL) {
-        server_stop(server);
+        stop_fronts(&fronts);
         return code;
     }
     rules_log_set(rules_path, rules->n, rules->index.residue_n);
@@ -187,9 +217,9 @@ static int serve(int argc, char **argv)
     allow_descriptors(options.max_connections + 64);
     counters = open_counters(&options);
     if (counters == NULL) {
-        server_stop(server);
+        stop_fronts(&fronts);
     } else {
-        code = run(&options, server, rules_path, &slot, counters, stamp, &stop_signals);
+        code = run(&options, &fronts, rules_path, &slot, counters, stamp, &stop_signals);
         counters_close(counters);
     }
     ruleset_slot_fini(&slot);

@@ -11,7 +11,8 @@
 
 #include "base/log.h"
 
-#define DEFAULT_LISTEN "127.0.0.1:9010"
+#define DEFAULT_LISTEN     "127.0.0.1:9010"
+#define DEFAULT_LOG_LISTEN "127.0.0.1:9011"
 
 const char options_usage[] =
     "spoa-rules " SPOA_VERSION ": decides HAProxy's requests by rules kept in SQLite\n"
@@ -27,6 +28,7 @@ const char options_usage[] =
     "\n"
     "options of serve:\n"
     "  --listen ADDR        127.0.0.1:9010 (the default), [::1]:9010 or unix:/path; repeatable\n"
+    "  --log-listen ADDR    where HAProxy's ring sends its log feed; none: nowhere (default " DEFAULT_LOG_LISTEN ")\n"
     "  --data DIR           where the agent keeps its files (default " DEFAULT_DATA ")\n"
     "  --runtime DIR        where live counters are kept, best in memory (default: " DEFAULT_RUNTIME
     " if it is there,\n"
@@ -68,6 +70,7 @@ static bool parse_number(const char *option, const char *text, unsigned long fro
 
 static const struct option serve_options[] = {
     { "listen", required_argument, NULL, OPTION_LISTEN },
+    { "log-listen", required_argument, NULL, OPTION_LOG_LISTEN },
     { "rules", required_argument, NULL, OPTION_RULES },
     { "data", required_argument, NULL, OPTION_DATA },
     { "runtime", required_argument, NULL, OPTION_RUNTIME },
@@ -105,6 +108,9 @@ bool options_set(struct options *options, int option, const char *value)
     switch (option) {
     case OPTION_LISTEN:
         return add_listen(options, value);
+    case OPTION_LOG_LISTEN:
+        options->log_listen = strcmp(value, "none") == 0 ? NULL : value;
+        return true;
     case OPTION_RULES:
         options->rules = value;
         return has_value("rules", value);
@@ -168,6 +174,7 @@ bool options_parse(struct options *options, int argc, char **argv)
     int  option;
 
     *options = (struct options){
+        .log_listen = DEFAULT_LOG_LISTEN,
         .data = DEFAULT_DATA,
         /* One worker serves more than several HAProxy threads ask, and fewer connections mean larger batches. */
         .threads = cores >= 8 ? (unsigned long)cores / 4 : 1,

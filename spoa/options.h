@@ -14,6 +14,7 @@ enum { EXIT_USAGE = 2 };
 struct options {
     const char   *listen[LISTEN_MAX];
     size_t        listen_n;
+    const char   *log_listen;                    /* NULL: no log feed */
     const char   *data, *runtime, *rules, *spoe; /* runtime: NULL when not given */
     const char   *output, *day, *since, *until;
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
@@ -21,6 +22,7 @@ struct options {
 
 enum {
     OPTION_LISTEN,
+    OPTION_LOG_LISTEN,
     OPTION_RULES,
     OPTION_DATA,
     OPTION_RUNTIME,

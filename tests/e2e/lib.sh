@@ -13,6 +13,7 @@ SAMPLE=$ADDR:18081
 ORIGIN=$ADDR:18082
 STATS=$ADDR:18404
 AGENT=$ADDR:19010
+FEED=$ADDR:19011
 ADMIN=$TMP/admin.sock
 RULES_DB=$TMP/rules.db
 
@@ -74,7 +75,7 @@ wait_until() {
 start_agent() { # [OPTION...]
     local -a options=(--rules "$RULES_DB" --data "$TMP")
     case $AGENT_HELP in *--runtime*) options+=(--runtime "$TMP") ;; esac
-    case $AGENT_HELP in *--log-listen*) options+=(--log-listen "$ADDR:19011") ;; esac
+    case $AGENT_HELP in *--log-listen*) options+=(--log-listen "${AGENT_FEED:-$FEED}") ;; esac
     start "${AGENT_NAME:-agent}" "$SPOA_RULES" serve --listen "${AGENT_LISTEN:-$AGENT}" "${options[@]}" "$@"
     case ${AGENT_LISTEN:-} in
     unix:*) wait_until test -S "${AGENT_LISTEN#unix:}" ;;
@@ -85,7 +86,7 @@ start_agent() { # [OPTION...]
 
 start_haproxy() { # [NAME=VALUE...]: settings that differ from these
     start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
-        RULES_AGENT="$AGENT" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s "$@" \
+        RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s "$@" \
         "$HAPROXY" -db -f "$HAPROXY_CFG"
     wait_until listens "$STATS"
 }

@@ -143,6 +143,9 @@ static void build_args(const struct agent *agent, const struct agent_options *op
     /* Not where an agent that serves somebody may have its counters. Of several, the last one counts. */
     argv[n++] = "--runtime";
     argv[n++] = agent->dir;
+    /* One address for all agents of tests that run at the same time would not do; a later option counts. */
+    argv[n++] = "--log-listen";
+    argv[n++] = "none";
     if (!options->own_address) {
         argv[n++] = "--listen";
         argv[n++] = agent->address;
