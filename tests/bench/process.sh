@@ -9,3 +9,6 @@ else
     section 'a change of one rule among many'
     "$bin/reload"
 fi
+
+section 'a line of the log feed'
+"$bin/feed"
