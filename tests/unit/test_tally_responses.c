@@ -113,8 +113,13 @@ START_TEST(hours)
     ck_assert(!responses_add(r, &one, SEED));
     for (unsigned i = 0; i < RESPONSES_HOURS; i++)
         ck_assert_uint_eq(r->hours[i].status_2xx, (uint64_t)r->hours[i].hour + 1);
+    one.duration_ms = 5;
+    one.hour = 0;
+    add(one);
     responses_clear(r);
     ck_assert_uint_eq(r->n, 0);
+    ck_assert_uint_eq(topk_size(r->hours[0].paths), 0);
+    one.hour = RESPONSES_HOURS;
     add(one);
     ck_assert_uint_eq(r->hours[0].status_2xx, 1);
     ck_assert_int_eq(r->hours[0].hour, RESPONSES_HOURS);
