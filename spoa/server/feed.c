@@ -214,7 +214,9 @@ static bool turn(struct feed *feed, bool accepting, int timeout_ms)
     return true;
 }
 
-/* HAProxy takes our end for a reason to close too, and keeps in its ring what it has not sent by then. */
+/* HAProxy up to 3.0 takes our end for a reason to close too, and keeps in its ring what it has not sent by then. Later ones
+ * go on until we close. There is no word between the two by which nothing at all would be lost: restarted under full load
+ * (14,000 and 20,000 lines a second), 2.6 lost 1 line, 3.2 lost 10. */
 static void drain(struct feed *feed)
 {
     int64_t until_us = moment_now().mono_us + FEED_DRAIN_MS * INT64_C(1000), left_us;

@@ -30,6 +30,6 @@ bool feed_start(struct feed *feed, struct responses_box *box);
  * or not. NULL is allowed. */
 void feed_stop(struct feed *feed);
 
-#define FEED_DRAIN_MS 1000
+#define FEED_DRAIN_MS 500
 
 #endif
