@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "policy/publish.h"
 #include "server/feed.h"
 #include "server/server.h"
+#include "store/analytics.h"
 #include "store/counters.h"
 #include "store/rules_db.h"
 #include "store/rules_watch.h"
@@ -90,6 +90,16 @@ static struct counters *open_counters(const struct options *options)
     return counters;
 }
 
+static struct analytics *open_analytics(const struct options *options)
+{
+    return analytics_open(&(struct analytics_options){
+        .data = options->data,
+        .keep_hours = (unsigned)options->keep_hours,
+        .keep_days = (unsigned)options->keep_days,
+        .max_bytes = (uint64_t)options->max_analytics << 20,
+    });
+}
+
 static void allow_descriptors(unsigned long wanted)
 {
     struct rlimit limit;
@@ -104,9 +114,8 @@ static void allow_descriptors(unsigned long wanted)
 
 /* What HAProxy connects to, and what it says there. */
 struct fronts {
-    struct server       *server;
-    struct feed         *feed; /* NULL: there is to be none */
-    struct responses_box responses;
+    struct server *server;
+    struct feed   *feed; /* NULL: there is to be none */
 };
 
 /* Decisions end before the feed does, which tells of their answers. */
@@ -114,7 +123,6 @@ static void stop_fronts(struct fronts *fronts)
 {
     server_stop(fronts->server);
     feed_stop(fronts->feed);
-    responses_box_fini(&fronts->responses);
 }
 
 static void refresh_server(void *server)
@@ -122,15 +130,51 @@ static void refresh_server(void *server)
     server_refresh(server);
 }
 
-/* Runs until a signal says stop; the fronts are gone then. */
+/* What workers and feed count, and who writes it down. They outlive both. */
+struct tallies {
+    struct analytics    *analytics;
+    struct decisions   **decisions; /* of each worker */
+    struct responses_box responses;
+};
+
+/* False: no memory. */
+static bool init_tallies(struct tallies *tallies, const struct options *options)
+{
+    *tallies = (struct tallies){ .analytics = open_analytics(options),
+                                 .decisions = calloc(options->threads, sizeof *tallies->decisions) };
+    if (tallies->analytics == NULL || tallies->decisions == NULL ||
+        !responses_box_init(&tallies->responses, analytics_seed(tallies->analytics))) {
+        fail("out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < options->threads; i++) {
+        tallies->decisions[i] = decisions_new(analytics_seed(tallies->analytics), (unsigned)options->ipv6_prefix);
+        if (tallies->decisions[i] == NULL)
+            abort(); /* at start, where nothing can be done without it */
+    }
+    return true;
+}
+
+static void fini_tallies(struct tallies *tallies, const struct options *options)
+{
+    analytics_close(tallies->analytics);
+    responses_box_fini(&tallies->responses);
+    for (size_t i = 0; tallies->decisions != NULL && i < options->threads; i++)
+        decisions_free(tallies->decisions[i]);
+    free(tallies->decisions);
+}
+
+/* Runs until a signal says stop; nothing is decided any more then. */
 static int run(const struct options *options, struct fronts *fronts, const char *rules_path, struct ruleset_slot *slot,
-               struct counters *counters, struct rules_stamp stamp, const sigset_t *stop_signals)
+               struct counters *counters, struct tallies *tallies, struct rules_stamp stamp,
+               const sigset_t *stop_signals)
 {
     struct rules_watch *watch = NULL;
     int                 received;
 
-    if ((fronts->feed == NULL || feed_start(fronts->feed, &fronts->responses)) &&
-        server_start(fronts->server, slot, counters_limits(counters)) && counters_start(counters))
+    if ((fronts->feed == NULL || feed_start(fronts->feed, &tallies->responses)) &&
+        server_start(fronts->server, slot, counters_limits(counters), tallies->decisions) && counters_start(counters) &&
+        analytics_start(tallies->analytics, tallies->decisions, options->threads, &tallies->responses, slot))
         watch = rules_watch_start(rules_path, stamp, slot, refresh_server, fronts->server);
     if (watch == NULL) {
         stop_fronts(fronts);
@@ -157,8 +201,7 @@ static bool bind_fronts(const struct options *options, struct fronts *fronts)
         .max_connections = options->max_connections,
         .ipv6_prefix = (unsigned)options->ipv6_prefix,
     };
-    uint64_t seed = 0;
-    char     error[256];
+    char error[256];
 
     *fronts = (struct fronts){ .server = server_new(&server_options, error, sizeof error) };
     if (fronts->server != NULL && options->log_listen != NULL)
@@ -169,11 +212,7 @@ static bool bind_fronts(const struct options *options, struct fronts *fronts)
         fail("%s", error);
         return false;
     }
-    if (getrandom(&seed, sizeof seed, 0) == sizeof seed && responses_box_init(&fronts->responses, seed))
-        return true;
-    stop_fronts(fronts);
-    fail("out of memory");
-    return false;
+    return true;
 }
 
 static int serve(int argc, char **argv)
@@ -183,6 +222,7 @@ static int serve(int argc, char **argv)
     struct ruleset     *rules;
     struct counters    *counters;
     struct fronts       fronts;
+    struct tallies      tallies;
     struct rules_stamp  stamp;
     sigset_t            stop_signals;
     char                rules_path[4096];
@@ -219,7 +259,11 @@ static int serve(int argc, char **argv)
     if (counters == NULL) {
         stop_fronts(&fronts);
     } else {
-        code = run(&options, &fronts, rules_path, &slot, counters, stamp, &stop_signals);
+        if (init_tallies(&tallies, &options))
+            code = run(&options, &fronts, rules_path, &slot, counters, &tallies, stamp, &stop_signals);
+        else
+            stop_fronts(&fronts);
+        fini_tallies(&tallies, &options);
         counters_close(counters);
     }
     ruleset_slot_fini(&slot);

@@ -38,6 +38,9 @@ const char options_usage[] =
     "  --max-connections N  from HAProxy; what comes beyond is closed (default 8192)\n"
     "  --max-counters N     live counters; bounds memory (default 1000000)\n"
     "  --ipv6-prefix N      an IPv6 network of this size counts as one client (default 64)\n"
+    "  --keep-hours DAYS    what analytics.db has by the hour (default 30)\n"
+    "  --keep-days DAYS     what it has by the day (default 400)\n"
+    "  --max-analytics MB   above this size the oldest goes earlier; 0: any size (default 1024)\n"
     "  --log-level L        error, warning, info or debug (default info)\n"
     "  --version, --help\n";
 
@@ -78,6 +81,9 @@ static const struct option serve_options[] = {
     { "max-connections", required_argument, NULL, OPTION_CONNECTIONS },
     { "max-counters", required_argument, NULL, OPTION_COUNTERS },
     { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
+    { "keep-hours", required_argument, NULL, OPTION_KEEP_HOURS },
+    { "keep-days", required_argument, NULL, OPTION_KEEP_DAYS },
+    { "max-analytics", required_argument, NULL, OPTION_MAX_ANALYTICS },
     { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -128,6 +134,12 @@ bool options_set(struct options *options, int option, const char *value)
         return parse_number("max-counters", value, 1, 1000000000, &options->max_counters);
     case OPTION_PREFIX:
         return parse_number("ipv6-prefix", value, 1, 128, &options->ipv6_prefix);
+    case OPTION_KEEP_HOURS:
+        return parse_number("keep-hours", value, 1, 100000, &options->keep_hours);
+    case OPTION_KEEP_DAYS:
+        return parse_number("keep-days", value, 1, 100000, &options->keep_days);
+    case OPTION_MAX_ANALYTICS:
+        return parse_number("max-analytics", value, 0, 1000000000, &options->max_analytics);
     case OPTION_LOG_LEVEL:
         if (!log_level_parse(value, &level)) {
             fail("--log-level '%s': write error, warning, info or debug", value);
@@ -181,6 +193,9 @@ bool options_parse(struct options *options, int argc, char **argv)
         .max_connections = 8192,
         .max_counters = 1000000,
         .ipv6_prefix = 64,
+        .keep_hours = 30,
+        .keep_days = 400,
+        .max_analytics = 1024,
     };
     while ((option = getopt_long(argc, argv, ":", serve_options, NULL)) != -1)
         if (!options_set(options, option, optarg != NULL ? optarg : argv[optind - 1]))

@@ -18,6 +18,7 @@ struct options {
     const char   *data, *runtime, *rules, *spoe; /* runtime: NULL when not given */
     const char   *output, *day, *since, *until;
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
+    unsigned long keep_hours, keep_days, max_analytics; /* days, days, MB */
 };
 
 enum {
@@ -30,6 +31,9 @@ enum {
     OPTION_CONNECTIONS,
     OPTION_COUNTERS,
     OPTION_PREFIX,
+    OPTION_KEEP_HOURS,
+    OPTION_KEEP_DAYS,
+    OPTION_MAX_ANALYTICS,
     OPTION_LOG_LEVEL,
     OPTION_SPOE,
     OPTION_OUTPUT,

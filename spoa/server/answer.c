@@ -10,10 +10,12 @@
 
 #define MESSAGE_NAME SPAN_LITERAL("check-request")
 
-void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t max_frame)
+void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t batch_size,
+                   struct decisions *decisions)
 {
     *answerer = (struct answerer){ .decider = { .limits = limits, .ipv6_prefix = ipv6_prefix } };
-    answerer->scratch_size = REQUEST_SCRATCH(max_frame);
+    answerer->decisions = decisions;
+    answerer->scratch_size = REQUEST_SCRATCH(batch_size) + ANSWER_BATCH * REQUEST_SCRATCH(0);
     answerer->scratch = malloc(answerer->scratch_size);
     if (answerer->scratch == NULL)
         abort(); /* at start, where nothing can be done without it */
@@ -62,7 +64,10 @@ static bool read_request(struct answerer *answerer, const struct ruleset *rulese
     struct span         name;
     enum spop_iter      found;
 
-    request_init(&answerer->request, answerer->scratch, answerer->scratch_size);
+    if (answerer->matched == 0)
+        answerer->scratch_free = answerer->scratch;
+    request_init(&answerer->request, answerer->scratch_free,
+                 (size_t)(answerer->scratch + answerer->scratch_size - answerer->scratch_free));
     spop_message_init(&message, payload);
     while ((found = spop_message_next(&message)) == SPOP_ITEM) {
         if (*asked || !span_eq(message.name, MESSAGE_NAME))
@@ -76,7 +81,17 @@ static bool read_request(struct answerer *answerer, const struct ruleset *rulese
         }
     }
     request_finish(&answerer->request);
+    answerer->scratch_free = answerer->request.scratch;
     return found == SPOP_END;
+}
+
+static void note_request(struct tally_request *noted, const struct request *request)
+{
+    noted->src = request->src;
+    noted->src_text = request->src.bits == 0 ? request->value[ATTRIBUTE_SRC] : SPAN_ABSENT;
+    noted->method = request->value[ATTRIBUTE_METHOD];
+    noted->host = request->value[ATTRIBUTE_HOST];
+    noted->path = request->value[ATTRIBUTE_PATH];
 }
 
 static void set_int(struct spop_ack *ack, struct span name, int64_t value)
@@ -101,6 +116,7 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, stru
     if (answer->asked) {
         decide_match(&answerer->decider, ruleset, &answerer->request, now, &answer->decision);
         limits_prefetch_buckets(answerer->decider.limits, answer->decision.uses, answer->decision.uses_n);
+        note_request(&answer->request, &answerer->request);
     } else {
         /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
         memset(&answer->decision, 0, offsetof(struct decision, applied));
@@ -134,6 +150,22 @@ size_t answer_decide(struct answerer *answerer, struct moment now)
     }
     answerer->matched = 0;
     return n;
+}
+
+void answer_tally(struct answerer *answerer, size_t n, struct moment now)
+{
+    struct decisions *decisions = answerer->decisions;
+
+    if (n == 0 || decisions == NULL)
+        return;
+    decisions_begin(decisions, now);
+    for (size_t i = 0; i < n; i++)
+        if (answerer->batch[i].asked)
+            decisions_prepare(decisions, &answerer->batch[i].request);
+    for (size_t i = 0; i < n; i++)
+        if (answerer->batch[i].asked)
+            decisions_add(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);
+    decisions_end(decisions);
 }
 
 #define POLICY_MAX 24

@@ -7,6 +7,7 @@
 
 #include "policy/decide.h"
 #include "spop/frame.h"
+#include "tally/decisions.h"
 
 #define ANSWER_MAX 512 /* bytes of the longest ACK: ten variables of at most 40 bytes */
 
@@ -16,23 +17,28 @@
 struct conn;
 
 struct answer {
-    struct conn    *conn; /* that asked */
-    uint64_t        stream_id, frame_id;
-    bool            asked; /* else the NOTIFY held no question, and nothing is to be decided */
-    struct decision decision;
+    struct conn         *conn; /* that asked */
+    uint64_t             stream_id, frame_id;
+    bool                 asked;   /* else the NOTIFY held no question, and nothing is to be decided */
+    struct tally_request request; /* what of it is counted; borrows from frame and scratch until the next batch */
+    struct decision      decision;
 };
 
 /* What one worker needs for it. */
 struct answerer {
-    struct decider decider;
-    struct request request;
-    char          *scratch; /* REQUEST_SCRATCH() of the largest frame */
-    size_t         scratch_size;
-    size_t         matched; /* and not decided yet */
-    struct answer  batch[ANSWER_BATCH];
+    struct decider    decider;
+    struct decisions *decisions;
+    struct request    request;
+    char             *scratch; /* of a whole batch */
+    size_t            scratch_size;
+    char             *scratch_free; /* what its requests have left of it */
+    size_t            matched;      /* and not decided yet */
+    struct answer     batch[ANSWER_BATCH];
 };
 
-void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t max_frame);
+/* `batch_size`: bytes of all frames that a batch may have. `decisions` is what it tallies into, and may be NULL. */
+void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t batch_size,
+                   struct decisions *decisions);
 void answerer_fini(struct answerer *answerer);
 
 /* Matches the request of `frame`, a NOTIFY, and adds it to the batch, which is not full; nothing is charged yet. All of
@@ -40,11 +46,13 @@ void answerer_fini(struct answerer *answerer);
 bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
                   const struct spop_frame *frame, struct moment now);
 
-/* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for answer_write(). */
+/* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for the two functions below. */
 size_t answer_decide(struct answerer *answerer, struct moment now);
 
-/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its
- * size. */
+/* Counts what was decided last. The frames of the batch must still be there. */
+void answer_tally(struct answerer *answerer, size_t n, struct moment now);
+
+/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its size. */
 size_t answer_write(const struct answerer *answerer, size_t i, char *out);
 
 #endif

@@ -142,11 +142,12 @@ struct server *server_new(const struct server_options *options, char *error, siz
     return NULL;
 }
 
-bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits)
+bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits,
+                  struct decisions *const *decisions)
 {
     while (server->workers_n < server->workers_wanted) {
-        if (!worker_start(&server->workers[server->workers_n], slot, limits, server->ipv6_prefix,
-                          server->max_connections, &server->connections))
+        if (!worker_start(&server->workers[server->workers_n], slot, limits, decisions[server->workers_n],
+                          server->ipv6_prefix, server->max_connections, &server->connections))
             return false;
         server->workers_n++;
     }

@@ -10,6 +10,7 @@
 
 #include "limits/limits.h"
 #include "policy/publish.h"
+#include "tally/decisions.h"
 
 struct server_options {
     const char *const *listen; /* addresses, see endpoint.h */
@@ -25,8 +26,10 @@ struct server;
  * and the reason. What `options` points to must outlive the server. */
 struct server *server_new(const struct server_options *options, char *error, size_t error_size);
 
-/* Starts all threads. `slot` and `limits` must outlive the server. False: there are no threads or memory to be had. */
-bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits);
+/* Starts all threads. `decisions`: one for each worker. All must outlive the server. False: there are no threads or memory to
+ * be had. */
+bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits,
+                  struct decisions *const *decisions);
 
 /* Makes each worker look at the slot, also one that nobody talks to: so that it lets go of the old rule set. Any
  * thread. */

@@ -92,8 +92,8 @@ static void *run(void *context)
     return NULL;
 }
 
-bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, unsigned ipv6_prefix,
-                  size_t max_connections, atomic_size_t *total)
+bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, struct decisions *decisions,
+                  unsigned ipv6_prefix, size_t max_connections, atomic_size_t *total)
 {
     worker->slot = slot;
     worker->total = total;
@@ -103,7 +103,7 @@ bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limit
     worker->output = malloc(OUTPUT_SIZE);
     worker->loop = ev_loop_new(EVFLAG_AUTO);
     pthread_mutex_init(&worker->inbox_lock, NULL);
-    answerer_init(&worker->answerer, limits, ipv6_prefix, FRAME_MAX);
+    answerer_init(&worker->answerer, limits, ipv6_prefix, INPUT_SIZE, decisions);
     if (worker->inbox == NULL || worker->input == NULL || worker->output == NULL || worker->loop == NULL)
         return false;
     ruleset_refresh(slot, &worker->view);

@@ -54,10 +54,10 @@ struct worker {
     size_t        input_n, output_n;
 };
 
-/* `total` counts the connections of all workers; the acceptor adds, the worker subtracts. False: no thread, no
- * memory. */
-bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, unsigned ipv6_prefix,
-                  size_t max_connections, atomic_size_t *total);
+/* `decisions`: its own, which must outlive it; NULL: nothing is counted. `total` counts the connections of all workers;
+ * the acceptor adds, the worker subtracts. False: no thread, no memory. */
+bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, struct decisions *decisions,
+                  unsigned ipv6_prefix, size_t max_connections, atomic_size_t *total);
 
 /* Any thread: hands over an accepted socket, which has been counted in `total`. */
 void worker_give(struct worker *worker, int fd);

@@ -152,6 +152,17 @@ sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
     return NULL;
 }
 
+bool analytics_is_damaged(const char *path)
+{
+    sqlite3 *db = NULL;
+    int      code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), tables;
+
+    if (code == SQLITE_OK && !integer(db, "SELECT count(*) FROM sqlite_schema", &tables))
+        code = sqlite3_errcode(db);
+    sqlite3_close(db);
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
 void analytics_close_writer(sqlite3 *db)
 {
     if (db == NULL)

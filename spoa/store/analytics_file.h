@@ -26,6 +26,9 @@ struct sqlite3 *analytics_open_writer(const char *path, char *error, size_t size
  * the middle of something for more than a second prevents that: nothing is lost, and the next clean stop does it. */
 void analytics_close_writer(struct sqlite3 *db);
 
+/* Why analytics_open_writer() failed: the bytes are those of no database, or of one that is broken. */
+bool analytics_is_damaged(const char *path);
+
 /* Opens it read-only, within a transaction: all that is read is of one moment, whatever the writer does meanwhile. Close
  * it soon: the writer's log file grows as long. NULL: `error` says why. */
 struct sqlite3 *analytics_open_reader(const char *path, char *error, size_t size);

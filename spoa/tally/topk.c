@@ -87,6 +87,11 @@ uint32_t topk_find(const struct topk *t, struct tally_id id)
     return TOPK_NONE;
 }
 
+void topk_prefetch(const struct topk *t, struct tally_id id)
+{
+    __builtin_prefetch(&t->slots[(uint32_t)id.low & t->slot_mask]);
+}
+
 static void link_entry(struct topk *t, uint32_t e)
 {
     uint32_t tag = (uint32_t)t->entries[e].id.low, i = tag & t->slot_mask;

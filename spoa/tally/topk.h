@@ -51,6 +51,13 @@ void         topk_clear(struct topk *t);
  * are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates nothing. */
 void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
+/* Asks for the memory that topk_add() will look at first. */
+void topk_prefetch(const struct topk *t, struct tally_id id);
+
+/* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor. Rows
+ * that cannot be, and those for which there is no room, count as not kept. */
+void topk_restore(struct topk *t, const struct topk_row *total, const struct topk_row *rows, size_t n);
+
 /* Both are of the same text_max; a copy's `keys` are the same too. `from` is another summary than `into`. */
 void topk_merge(struct topk *into, const struct topk *from);
 void topk_copy(struct topk *into, const struct topk *from);

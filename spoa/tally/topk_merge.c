@@ -51,6 +51,30 @@ void topk_merge(struct topk *into, const struct topk *from)
     }
 }
 
+void topk_restore(struct topk *t, const struct topk_row *total, const struct topk_row *rows, size_t n)
+{
+    struct topk_row left = *total;
+
+    topk_clear(t);
+    t->now.count = total->count;
+    memcpy(t->now.sums, total->sums, sizeof total->sums);
+    t->now.floor = total->error < total->count ? total->error : total->count;
+    for (size_t r = 0; r < n; r++) {
+        struct topk_row row = rows[r];
+        bool fits = row.count <= left.count && row.error <= t->now.floor && row.count + row.error >= t->now.floor &&
+                    topk_find(t, row.id) == TOPK_NONE;
+
+        for (int i = 0; i < TOPK_SUMS; i++)
+            fits = fits && row.sums[i] <= left.sums[i];
+        if (!fits)
+            continue;
+        left.count -= row.count;
+        for (int i = 0; i < TOPK_SUMS; i++)
+            left.sums[i] -= row.sums[i];
+        topk_offer(t, &row);
+    }
+}
+
 static int compare_rows(const void *left, const void *right)
 {
     const struct topk_row *a = left, *b = right;

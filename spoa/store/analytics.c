@@ -1,0 +1,363 @@
+#include "store/analytics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/log.h"
+#include "store/analytics_file.h"
+#include "store/analytics_keep.h"
+#include "store/analytics_responses.h"
+#include "store/ledger.h"
+#include "store/rule_names.h"
+
+#define INTERVAL_MS 1000
+
+/* Thousands of rows are replaced then: some 10 ms of this thread's time. */
+#define DETAILS_INTERVAL_US 5000000
+
+/* How often the end tries to write what it has; each may wait a second for a lock. */
+#define LAST_TRIES 3
+
+/* Of this thread alone, as Linux has it: where cores are short, requests come first. */
+#define NICE 10
+
+struct analytics {
+    char                    *path;
+    struct analytics_options options;
+    struct analytics_writer  writer;
+    uint64_t                 seed;
+    dev_t                    device; /* of the file that was opened last; inode 0: none yet */
+    ino_t                    inode;
+    struct ledger            ledger;
+    struct rule_names        names;
+    struct keeper            keeper;
+
+    struct decisions *const *tallies;
+    size_t                   tallies_n;
+
+    struct responses_box       *responses;
+    struct responses           *taken; /* and not written yet; else cleared */
+    bool                        has_taken;
+    struct analytics_responses *responses_writer; /* of the open file */
+
+    int64_t  details_us; /* monotonic: when they were last written */
+    int64_t  details_hour;
+    bool     in_trouble;
+    int64_t  trouble_us; /* monotonic: since when */
+    uint64_t told_lost;
+
+    int       stop_fd;
+    pthread_t thread;
+    bool      has_thread;
+};
+
+/* ---- trouble, told once ---- */
+
+__attribute__((format(printf, 2, 3))) static bool trouble(struct analytics *a, const char *format, ...)
+{
+    char    reason[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    if (!a->in_trouble) {
+        log_write(LOG_ERROR, "%s; decisions go on, and are kept in memory until they can be written", reason);
+        a->in_trouble = true;
+        a->trouble_us = moment_now().mono_us;
+    }
+    return false;
+}
+
+static void tell_recovery(struct analytics *a)
+{
+    const struct ledger *l = &a->ledger;
+
+    if (a->in_trouble)
+        log_write(LOG_WARNING, "%s: written again after %" PRId64 " s; no total was lost", a->path,
+                  (moment_now().mono_us - a->trouble_us) / 1000000);
+    if (l->books_lost + l->hours_joined != a->told_lost)
+        log_write(LOG_WARNING,
+                  "%s: meanwhile details of %" PRIu64 " hours and days were lost, and %" PRIu64
+                  " hours were counted for the one after them",
+                  a->path, l->books_lost, l->hours_joined);
+    a->told_lost = l->books_lost + l->hours_joined;
+    a->in_trouble = false;
+}
+
+/* ---- the file ---- */
+
+static void close_file(struct analytics *a)
+{
+    analytics_responses_free(a->responses_writer);
+    a->responses_writer = NULL;
+    if (a->writer.db != NULL)
+        sqlite3_close(writer_fini(&a->writer));
+    keeper_reset(&a->keeper);
+}
+
+/* So that a new one can be begun. */
+static bool move_aside(struct analytics *a)
+{
+    static const char *const endings[] = { "-wal", "-shm", "" };
+    char                     aside[4200], from[4200], to[4220], stamp[32];
+    time_t                   now = time(NULL);
+    struct tm                tm;
+
+    close_file(a);
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
+    snprintf(aside, sizeof aside, "%s.damaged-%s", a->path, stamp);
+    for (int i = 0; i < 3; i++) {
+        snprintf(from, sizeof from, "%s%s", a->path, endings[i]);
+        snprintf(to, sizeof to, "%s%s", aside, endings[i]);
+        if (rename(from, to) != 0 && errno != ENOENT)
+            return trouble(a, "%s: damaged, and cannot be moved aside: %s", a->path, strerror(errno));
+    }
+    ledger_forget(&a->ledger, a->tallies, a->tallies_n);
+    log_write(LOG_ERROR, "%s: damaged; moved to %s, and a new one begun", a->path, aside);
+    return true;
+}
+
+/* What was written to one file must not be counted in another, that came while this one was closed. */
+static void identify(struct analytics *a)
+{
+    struct stat st;
+
+    if (stat(a->path, &st) != 0)
+        return;
+    if (a->inode != 0 && (st.st_dev != a->device || st.st_ino != a->inode))
+        ledger_forget(&a->ledger, a->tallies, a->tallies_n);
+    a->device = st.st_dev;
+    a->inode = st.st_ino;
+}
+
+static bool open_file(struct analytics *a)
+{
+    char     error[400];
+    sqlite3 *db = analytics_open_writer(a->path, error, sizeof error);
+
+    if (db == NULL && analytics_is_damaged(a->path) && move_aside(a))
+        db = analytics_open_writer(a->path, error, sizeof error);
+    if (db == NULL)
+        return trouble(a, "%s", error);
+    if (writer_init(&a->writer, db, a->seed) && (a->responses_writer = analytics_responses_new(db)) != NULL) {
+        identify(a);
+        rule_names_forget(&a->names);
+        return true;
+    }
+    trouble(a, "%s: %s", a->path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return false;
+}
+
+/* Open, and still the one that the path names. */
+static bool have_file(struct analytics *a)
+{
+    struct stat st;
+
+    if (a->writer.db != NULL && (stat(a->path, &st) != 0 || st.st_dev != a->device || st.st_ino != a->inode)) {
+        log_write(LOG_WARNING, "%s: removed or replaced; what was written to it went with it", a->path);
+        close_file(a);
+        ledger_forget(&a->ledger, a->tallies, a->tallies_n);
+    }
+    return a->writer.db != NULL || open_file(a);
+}
+
+/* After a failed statement. Locks and full disks pass; anything else is met again with a new connection, or not. */
+static bool give_up(struct analytics *a)
+{
+    int  code = sqlite3_errcode(a->writer.db);
+    bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+
+    trouble(a, "%s: %s", a->path, sqlite3_errmsg(a->writer.db));
+    if (!sqlite3_get_autocommit(a->writer.db))
+        sqlite3_exec(a->writer.db, "ROLLBACK", NULL, NULL, NULL);
+    rule_names_forget(&a->names);
+    if (damaged)
+        move_aside(a);
+    else if (code != SQLITE_BUSY && code != SQLITE_FULL)
+        close_file(a);
+    return false;
+}
+
+/* ---- writing ---- */
+
+static bool write_details(struct analytics *a)
+{
+    struct ledger         *l = &a->ledger;
+    const struct period    running[] = { { false, l->hour }, { true, l->hour / 24 } };
+    const struct sketches *view;
+
+    for (int i = 0; l->has_live && i < 2; i++)
+        ledger_book(l, running[i]);
+    for (int i = 0; i < LEDGER_BOOKS; i++) {
+        struct book *book = &l->books[i];
+
+        if (book->sketches == NULL)
+            continue;
+        if (!book->restored && !writer_restore(&a->writer, book->period, book->sketches, l->scratch))
+            return false;
+        book->restored = true;
+        view = ledger_view(l, book);
+        if (view != NULL && !writer_details(&a->writer, book->period, view))
+            return false;
+    }
+    return writer_trim_denials(&a->writer);
+}
+
+/* What the log feed brought, within the same transaction, so that its columns agree with the others. It is kept until that is
+ * committed. */
+static bool write_responses(struct analytics *a)
+{
+    if (!a->has_taken && a->responses != NULL)
+        a->taken = responses_take(a->responses, a->taken);
+    a->has_taken = true;
+    return analytics_responses_write(a->responses_writer, a->taken);
+}
+
+static void responses_written(struct analytics *a)
+{
+    responses_clear(a->taken);
+    a->has_taken = false;
+}
+
+static bool write_all(struct analytics *a, bool details)
+{
+    struct ledger *l = &a->ledger;
+
+    if (sqlite3_exec(a->writer.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return false;
+    for (size_t i = 0; i < l->counts_n; i++) {
+        if (!writer_counts(&a->writer, l->counts[i]) || !rule_names_write(&a->names, &a->writer, l->counts[i]))
+            return false;
+    }
+    for (size_t i = 0; i < l->denials_n; i++) {
+        if (!writer_denial(&a->writer, &l->denials[i]))
+            return false;
+    }
+    if (details && !write_details(a))
+        return false;
+    return write_responses(a) && sqlite3_exec(a->writer.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* False: not everything could be written. */
+static bool tick(struct analytics *a, bool last)
+{
+    struct moment now = moment_now();
+    int64_t       hour = hour_of(now.unix_us);
+    bool          details = last || hour != a->details_hour || now.mono_us - a->details_us >= DETAILS_INTERVAL_US;
+    bool          written;
+
+    ledger_collect(&a->ledger, a->tallies, a->tallies_n, hour, details);
+    rule_names_refresh(&a->names);
+    if (!have_file(a))
+        return false;
+    written = write_all(a, details);
+    if (!written)
+        return give_up(a);
+    ledger_written(&a->ledger, details);
+    responses_written(a);
+    if (details) {
+        a->details_us = now.mono_us;
+        a->details_hour = hour;
+    }
+    tell_recovery(a);
+    if (!last && !keeper_run(&a->keeper, a->writer.db, now))
+        give_up(a);
+    return true;
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *context)
+{
+    struct analytics *a = context;
+    struct pollfd     stop = { .fd = a->stop_fd, .events = POLLIN };
+
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+    while (poll(&stop, 1, INTERVAL_MS) <= 0)
+        tick(a, false);
+    for (int tries = 0; tries < LAST_TRIES; tries++)
+        if (tick(a, true))
+            return NULL;
+    log_write(LOG_ERROR, "%s: could not be written to the end; %" PRIu64 " decisions are not in it", a->path,
+              ledger_waiting(&a->ledger));
+    return NULL;
+}
+
+struct analytics *analytics_open(const struct analytics_options *options)
+{
+    struct analytics *a = calloc(1, sizeof *a);
+    size_t            size = strlen(options->data) + sizeof "/analytics.db";
+
+    if (a == NULL)
+        return NULL;
+    a->options = *options;
+    a->stop_fd = eventfd(0, EFD_CLOEXEC);
+    a->path = malloc(size);
+    a->details_hour = -1;
+    keeper_init(&a->keeper, options->keep_hours, options->keep_days, options->max_bytes);
+    a->taken = responses_new();
+    if (a->taken == NULL || !ledger_init(&a->ledger) || a->path == NULL || a->stop_fd < 0) {
+        analytics_close(a);
+        return NULL;
+    }
+    snprintf(a->path, size, "%s/analytics.db", options->data);
+    if (getrandom(&a->seed, sizeof a->seed, 0) != sizeof a->seed)
+        a->seed = (uint64_t)moment_now().unix_us;
+    if (open_file(a))
+        writer_read_seed(a->writer.db, &a->seed);
+    a->writer.seed = a->seed;
+    return a;
+}
+
+uint64_t analytics_seed(const struct analytics *analytics)
+{
+    return analytics->seed;
+}
+
+bool analytics_start(struct analytics *a, struct decisions *const *tallies, size_t n, struct responses_box *responses,
+                     struct ruleset_slot *slot)
+{
+    a->responses = responses;
+    a->tallies = tallies;
+    a->tallies_n = n;
+    rule_names_init(&a->names, slot);
+    a->has_thread = pthread_create(&a->thread, NULL, run, a) == 0;
+    return a->has_thread;
+}
+
+void analytics_close(struct analytics *a)
+{
+    if (a == NULL)
+        return;
+    if (a->has_thread) {
+        eventfd_write(a->stop_fd, 1);
+        pthread_join(a->thread, NULL);
+    }
+    analytics_responses_free(a->responses_writer);
+    responses_free(a->taken);
+    if (a->writer.db != NULL)
+        analytics_close_writer(writer_fini(&a->writer));
+    rule_names_fini(&a->names);
+    ledger_fini(&a->ledger);
+    if (a->stop_fd >= 0)
+        close(a->stop_fd);
+    free(a->path);
+    free(a);
+}

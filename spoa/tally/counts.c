@@ -1,0 +1,120 @@
+#include "tally/counts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS_MIN 64
+
+static uint32_t home_of(const struct counts *c, int64_t rule)
+{
+    return (uint32_t)((uint64_t)rule * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (c->slots_n - 1);
+}
+
+struct counts *counts_new(uint32_t rules)
+{
+    struct counts *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    c->slots_n = SLOTS_MIN;
+    while (c->slots_n < 2 * (uint64_t)rules)
+        c->slots_n *= 2;
+    c->slots = calloc(c->slots_n, sizeof *c->slots);
+    c->rules = malloc(c->slots_n / 2 * sizeof *c->rules);
+    if (c->slots != NULL && c->rules != NULL)
+        return c;
+    counts_free(c);
+    return NULL;
+}
+
+void counts_free(struct counts *c)
+{
+    if (c == NULL)
+        return;
+    free(c->slots);
+    free(c->rules);
+    free(c);
+}
+
+void counts_clear(struct counts *c)
+{
+    struct counts empty = { .rules = c->rules, .slots = c->slots, .slots_n = c->slots_n };
+
+    memset(c->slots, 0, c->slots_n * sizeof *c->slots);
+    *c = empty;
+}
+
+static void index_rules(struct counts *c)
+{
+    memset(c->slots, 0, c->slots_n * sizeof *c->slots);
+    for (uint32_t i = 0; i < c->rules_n; i++) {
+        uint32_t slot = home_of(c, c->rules[i].rule);
+
+        while (c->slots[slot] != 0)
+            slot = (slot + 1) & (c->slots_n - 1);
+        c->slots[slot] = i + 1;
+    }
+}
+
+static void grow(struct counts *c)
+{
+    free(c->slots);
+    c->slots_n *= 2;
+    c->slots = malloc(c->slots_n * sizeof *c->slots);
+    c->rules = realloc(c->rules, c->slots_n / 2 * sizeof *c->rules);
+    if (c->slots == NULL || c->rules == NULL)
+        abort();
+    index_rules(c);
+}
+
+struct rule_count *counts_rule(struct counts *c, int64_t rule)
+{
+    uint32_t slot = home_of(c, rule);
+
+    for (; c->slots[slot] != 0; slot = (slot + 1) & (c->slots_n - 1)) {
+        struct rule_count *count = &c->rules[c->slots[slot] - 1];
+
+        if (count->rule == rule)
+            return count;
+    }
+    if (c->rules_n == c->slots_n / 2) {
+        grow(c);
+        return counts_rule(c, rule);
+    }
+    c->rules[c->rules_n] = (struct rule_count){ .rule = rule };
+    c->slots[slot] = ++c->rules_n;
+    return &c->rules[c->rules_n - 1];
+}
+
+void counts_merge(struct counts *into, const struct counts *from)
+{
+    into->allowed += from->allowed;
+    into->slowed += from->slowed;
+    into->denied += from->denied;
+    into->shadow_denied += from->shadow_denied;
+    into->left_out += from->left_out;
+    for (int m = 0; m < 60; m++) {
+        into->minutes[m].requests += from->minutes[m].requests;
+        into->minutes[m].denied += from->minutes[m].denied;
+    }
+    for (uint32_t i = 0; i < from->rules_n; i++) {
+        struct rule_count *count = counts_rule(into, from->rules[i].rule);
+
+#define X(name) count->name += from->rules[i].name;
+        RULE_COUNTS(X)
+#undef X
+    }
+}
+
+static int compare_rules(const void *left, const void *right)
+{
+    const struct rule_count *a = left, *b = right;
+
+    return (a->rule > b->rule) - (a->rule < b->rule);
+}
+
+void counts_sort(struct counts *c)
+{
+    qsort(c->rules, c->rules_n, sizeof *c->rules, compare_rules);
+    index_rules(c);
+}
