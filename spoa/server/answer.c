@@ -161,7 +161,10 @@ void answer_tally(struct answerer *answerer, size_t n, struct moment now)
     decisions_begin(decisions, now);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
-            decisions_prepare(decisions, &answerer->batch[i].request);
+            decisions_prepare(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);
+    for (size_t i = 0; i < n; i++)
+        if (answerer->batch[i].asked)
+            decisions_locate(decisions, &answerer->batch[i].decision);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
             decisions_add(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);

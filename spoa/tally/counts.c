@@ -86,6 +86,19 @@ struct rule_count *counts_rule(struct counts *c, int64_t rule)
     return &c->rules[c->rules_n - 1];
 }
 
+void counts_prefetch_slot(const struct counts *c, int64_t rule)
+{
+    __builtin_prefetch(&c->slots[home_of(c, rule)]);
+}
+
+void counts_prefetch_rule(const struct counts *c, int64_t rule)
+{
+    uint32_t number = c->slots[home_of(c, rule)];
+
+    if (number != 0)
+        __builtin_prefetch(&c->rules[number - 1], 1);
+}
+
 void counts_merge(struct counts *into, const struct counts *from)
 {
     into->allowed += from->allowed;

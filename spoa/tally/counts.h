@@ -43,6 +43,10 @@ void           counts_clear(struct counts *c);
  * larger table: no count may be lost. */
 struct rule_count *counts_rule(struct counts *c, int64_t rule);
 
+/* Ask for the memory that counts_rule() will look at: first for all of a batch the one, then the other. */
+void counts_prefetch_slot(const struct counts *c, int64_t rule);
+void counts_prefetch_rule(const struct counts *c, int64_t rule);
+
 /* `hour` stays that of `into`. */
 void counts_merge(struct counts *into, const struct counts *from);
 

@@ -159,10 +159,12 @@ static void prepare_text(struct decisions *d, struct tally_request *request)
     request->client = text;
 }
 
-void decisions_prepare(struct decisions *d, struct tally_request *request)
+void decisions_prepare(struct decisions *d, struct tally_request *request, const struct decision *decision)
 {
     const struct sketches *sketches = d->hour->sketches;
 
+    for (size_t i = 0; i < decision->applied_n; i++)
+        counts_prefetch_slot(d->hour->counts, decision->applied[i]->id);
     if (request->src.bits != 0) {
         request->client = client_key(request->src, d->ipv6_prefix, request->key);
         request->client_id = tally_id_of(request->client, d->seed);
@@ -173,6 +175,12 @@ void decisions_prepare(struct decisions *d, struct tally_request *request)
     topk_prefetch(sketches->clients, request->client_id);
     topk_prefetch(sketches->paths, request->path_id);
     __builtin_prefetch(&sketches->distinct.ranks[request->client_id.high >> (64 - DISTINCT_BITS)], 1);
+}
+
+void decisions_locate(struct decisions *d, const struct decision *decision)
+{
+    for (size_t i = 0; i < decision->applied_n; i++)
+        counts_prefetch_rule(d->hour->counts, decision->applied[i]->id);
 }
 
 static int64_t decider_of(const struct decision *decision)

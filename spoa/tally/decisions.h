@@ -51,10 +51,11 @@ struct decisions;
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix);
 void              decisions_free(struct decisions *d); /* NULL is allowed */
 
-/* ---- the worker: begin, prepare all of a batch, add all of it, end ---- */
+/* ---- the worker: begin; prepare, locate and add, each for all of a batch; end ---- */
 
 void decisions_begin(struct decisions *d, struct moment now);
-void decisions_prepare(struct decisions *d, struct tally_request *request);
+void decisions_prepare(struct decisions *d, struct tally_request *request, const struct decision *decision);
+void decisions_locate(struct decisions *d, const struct decision *decision);
 void decisions_add(struct decisions *d, const struct tally_request *request, const struct decision *decision);
 void decisions_end(struct decisions *d);
 
