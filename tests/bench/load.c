@@ -70,30 +70,26 @@ static double agent_cpu_us(const struct options *options)
     return sum;
 }
 
-static double quantile_us(const struct histogram *h, double q)
-{
-    return (double)histogram_quantile(h, q) / 1e3;
-}
-
 static void print_figures(const struct spop_load_result *result, double agent_us, double own_us)
 {
-    const struct histogram *latency = &result->latency_ns, *late = &result->late_ns;
+    const struct histogram *latency = &result->latency_us, *late = &result->late_us;
     double                  n = (double)result->answered;
     double passed_us = (double)(result->last_ns - result->start_ns) / 1e3, batch = n / (double)result->writes;
-    double p50 = quantile_us(latency, 0.5), p99 = quantile_us(latency, 0.99), p999 = quantile_us(latency, 0.999);
+    double p50 = (double)histogram_quantile(latency, 500), p99 = (double)histogram_quantile(latency, 990);
+    double p999 = (double)histogram_quantile(latency, 999), max = (double)result->max_us;
 
     printf(
         "%.0f decisions a second; CPU of the agent %.2f us each (%.2f cores), of the load %.2f us (%.2f cores); %.1f "
         "NOTIFYs a write; p50 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f us\n",
         n / passed_us * 1e6, agent_us / n, agent_us / passed_us, own_us / n, own_us / passed_us, batch, p50, p99, p999,
-        (double)latency->max / 1e3);
+        max);
     printf("decisions=%.0f seconds=%.3f rate=%.0f allow=%llu deny=%llu slow=%llu ", n, passed_us / 1e6,
            n / passed_us * 1e6, (unsigned long long)result->verdicts[SPOP_LOAD_ALLOW],
            (unsigned long long)result->verdicts[SPOP_LOAD_DENY], (unsigned long long)result->verdicts[SPOP_LOAD_SLOW]);
     printf("cpu_us=%.4f cores=%.3f load_us=%.4f load_cores=%.3f batch=%.2f ack_bytes=%.1f ", agent_us / n,
            agent_us / passed_us, own_us / n, own_us / passed_us, batch, (double)result->ack_bytes / n);
-    printf("p50_us=%.1f p99_us=%.1f p999_us=%.1f max_us=%.1f late_p50_us=%.1f late_p99_us=%.1f\n", p50, p99, p999,
-           (double)latency->max / 1e3, quantile_us(late, 0.5), quantile_us(late, 0.99));
+    printf("p50_us=%.1f p99_us=%.1f p999_us=%.1f max_us=%.1f late_p50_us=%.1f late_p99_us=%.1f\n", p50, p99, p999, max,
+           (double)histogram_quantile(late, 500), (double)histogram_quantile(late, 990));
 }
 
 /* ---- options ---- */

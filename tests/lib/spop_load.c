@@ -147,7 +147,7 @@ static void issue(struct spop_load *load, struct conn *conn)
         slot->due_ns = due_at(load, load->issued++);
         /* What is due is computed in two ways, which may differ by a nanosecond. */
         late_ns = load->now_ns > slot->due_ns ? (uint64_t)(load->now_ns - slot->due_ns) : 0;
-        histogram_add(&load->result.late_ns, late_ns);
+        histogram_add(&load->result.late_us, (late_ns + 500) / 1000);
         conn->out_n += notifies_next(load->notifies, conn->out + conn->out_n, stream, slot->frame);
     }
     flush(load, conn);
@@ -177,6 +177,7 @@ static void on_ack(struct spop_load *load, struct conn *conn, const struct spop_
     uint64_t     stream = frame->stream_id - NOTIFY_FIRST_ID;
     struct slot *slot = stream < load->options->window ? &conn->slots[stream] : NULL;
     struct span  message;
+    uint64_t     took_us;
     uint32_t     status;
 
     if (spop_client_agent_disconnect_parse(frame, &status, &message))
@@ -190,7 +191,10 @@ static void on_ack(struct spop_load *load, struct conn *conn, const struct spop_
     slot->busy = false;
     conn->free_slots[conn->free_n++] = (unsigned)stream;
     load->result.answered++;
-    histogram_add(&load->result.latency_ns, (uint64_t)(load->now_ns - slot->due_ns));
+    took_us = (uint64_t)(load->now_ns - slot->due_ns + 500) / 1000;
+    histogram_add(&load->result.latency_us, took_us);
+    if (took_us > load->result.max_us)
+        load->result.max_us = took_us;
 }
 
 static void on_readable(struct spop_load *load, struct conn *conn)

@@ -14,8 +14,8 @@
 
 #include <stdint.h>
 
-#include "lib/histogram.h"
 #include "lib/notifies.h"
+#include "tally/histogram.h"
 
 struct spop_load_options {
     const char *address; /* as of spop_client_connect() */
@@ -33,8 +33,9 @@ struct spop_load_result {
     uint64_t         writes;
     uint64_t         ack_bytes;
     int64_t          start_ns, last_ns; /* of the last answer */
-    struct histogram latency_ns;
-    struct histogram late_ns; /* of latency_ns that part which passed before the request was sent */
+    uint64_t         max_us;            /* the longest of: */
+    struct histogram latency_us;
+    struct histogram late_us; /* of latency_us that part which passed before the request was sent */
 };
 
 struct spop_load;

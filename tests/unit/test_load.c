@@ -1,61 +1,11 @@
-/* What measurements rest on: quantiles of the histogram, and NOTIFYs that are what they should be. */
+/* What measurements rest on: NOTIFYs that are what they should be. (Quantiles: test_tally_histogram.c.) */
 #include <arpa/inet.h>
 #include <check.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/histogram.h"
 #include "lib/notifies.h"
 #include "spop/frame.h"
 #include "spop/message.h"
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Against a sorted array of values of every size: never below the true value, at most a 32nd above it. */
-START_TEST(quantiles)
-{
-    static struct histogram h;
-    static uint64_t         values[10000];
-    static const double     shares[] = { 0, 0.001, 0.25, 0.5, 0.9, 0.99, 0.999, 1 };
-    const size_t            n = sizeof values / sizeof *values;
-    uint64_t                state = 1;
-
-    memset(&h, 0, sizeof h);
-    ck_assert_uint_eq(histogram_quantile(&h, 0.5), 0);
-    for (size_t i = 0; i < n; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        values[i] = i == 0 ? UINT64_MAX : state >> (i % 64);
-        histogram_add(&h, values[i]);
-    }
-    qsort(values, n, sizeof *values, compare);
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-        size_t   rank = (size_t)ceil(shares[i] * (double)n);
-        uint64_t exact = values[rank > 0 ? rank - 1 : 0], got = histogram_quantile(&h, shares[i]);
-
-        ck_assert_msg(got >= exact && got - exact <= exact / 32, "%g: %llu for %llu", shares[i],
-                      (unsigned long long)got, (unsigned long long)exact);
-    }
-}
-END_TEST
-
-START_TEST(exact_below_64)
-{
-    static struct histogram h;
-
-    memset(&h, 0, sizeof h);
-    for (uint64_t i = 1; i <= 50; i++)
-        histogram_add(&h, i);
-    ck_assert_uint_eq(histogram_quantile(&h, 0.5), 25);
-    ck_assert_uint_eq(histogram_quantile(&h, 0.99), 50);
-    ck_assert_uint_eq(h.max, 50);
-}
-END_TEST
 
 /* Takes one off `notifies` and reads it: its ids must be these. The first argument, which is src, in host order. */
 static uint32_t read_next(struct notifies *notifies, uint32_t stream, uint32_t id)
@@ -111,8 +61,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_add_test(tcase, quantiles);
-    tcase_add_test(tcase, exact_below_64);
     tcase_add_test(tcase, notifies_are_whole);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
