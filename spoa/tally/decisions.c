@@ -23,6 +23,7 @@ struct decisions {
     struct moment          now;
     struct decisions_hour *hour;
     struct minute_count   *minute;
+    uint32_t               prepared, located;
 };
 
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix)
@@ -88,6 +89,7 @@ void decisions_begin(struct decisions *d, struct moment now)
 
     pthread_mutex_lock(&d->lock);
     d->now = now;
+    d->prepared = d->located = 0;
     if (d->hour == NULL || d->hour->hour != hour)
         d->hour = find_hour(d, hour);
     if (d->hour->counts == NULL)
@@ -172,8 +174,8 @@ void decisions_prepare(struct decisions *d, struct tally_request *request, const
         prepare_text(d, request);
     }
     request->path_id = tally_id_of(request->path, d->seed);
-    topk_prefetch(sketches->clients, request->client_id);
-    topk_prefetch(sketches->paths, request->path_id);
+    topk_prefetch(sketches->clients, request->client_id, d->prepared);
+    topk_prefetch(sketches->paths, request->path_id, d->prepared++);
     __builtin_prefetch(&sketches->distinct.ranks[request->client_id.high >> (64 - DISTINCT_BITS)], 1);
 }
 
@@ -181,6 +183,8 @@ void decisions_locate(struct decisions *d, const struct decision *decision)
 {
     for (size_t i = 0; i < decision->applied_n; i++)
         counts_prefetch_rule(d->hour->counts, decision->applied[i]->id);
+    topk_prefetch_slot(d->hour->sketches->clients, d->located);
+    topk_prefetch_slot(d->hour->sketches->paths, d->located++);
 }
 
 static int64_t decider_of(const struct decision *decision)

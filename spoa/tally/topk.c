@@ -87,9 +87,23 @@ uint32_t topk_find(const struct topk *t, struct tally_id id)
     return TOPK_NONE;
 }
 
-void topk_prefetch(const struct topk *t, struct tally_id id)
+void topk_prefetch(const struct topk *t, struct tally_id id, uint32_t ahead)
 {
+    uint32_t e = t->now.hand + ahead;
+
     __builtin_prefetch(&t->slots[(uint32_t)id.low & t->slot_mask]);
+    if (e >= t->keys)
+        return;
+    __builtin_prefetch(&t->entries[e], 1);
+    __builtin_prefetch(t->texts + (size_t)e * t->text_max, 1);
+}
+
+void topk_prefetch_slot(const struct topk *t, uint32_t ahead)
+{
+    uint32_t e = t->now.hand + ahead;
+
+    if (e < t->now.used)
+        __builtin_prefetch(&t->slots[(uint32_t)t->entries[e].id.low & t->slot_mask], 1);
 }
 
 static void link_entry(struct topk *t, uint32_t e)

@@ -51,8 +51,10 @@ void         topk_clear(struct topk *t);
  * are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates nothing. */
 void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
-/* Asks for the memory that topk_add() will look at first. */
-void topk_prefetch(const struct topk *t, struct tally_id id);
+/* Ask for the memory that topk_add() will need: for all of a batch the one, then the other. `ahead`: how many of the batch come
+ * before; a key that finds no place will probably evict that many entries behind the hand. Hints only. */
+void topk_prefetch(const struct topk *t, struct tally_id id, uint32_t ahead);
+void topk_prefetch_slot(const struct topk *t, uint32_t ahead);
 
 /* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor. Rows
  * that cannot be, and those for which there is no room, count as not kept. */
