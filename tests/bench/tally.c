@@ -4,6 +4,9 @@
  * which each client is new; both in turn. "late flood": 999 kept clients have had many requests, each another number, when
  * the flood comes, so that each new one raises the least bound. That is the worst for finding it.
  *
+ * "a decision" is all that a worker does for one: in batches of 16, three rules each, one of them of 10,000, and paths that
+ * follow the rules.
+ *
  *   tally
  */
 #include <math.h>
@@ -13,6 +16,7 @@
 #include <time.h>
 
 #include "lib/random.h"
+#include "tally/decisions.h"
 #include "tally/distinct.h"
 #include "tally/histogram.h"
 #include "tally/topk.h"
@@ -211,6 +215,54 @@ static void measure_others(const uint64_t *ranks)
         abort();
 }
 
+static void tally_batch(struct decisions *d, const uint64_t *ranks, const struct rule *rules)
+{
+    static struct tally_request requests[16];
+    static struct decision      decisions[16];
+    static char                 paths[16][32];
+
+    decisions_begin(d, (struct moment){ .unix_us = HOUR_US });
+    for (int i = 0; i < 16; i++) {
+        uint32_t client = (uint32_t)ranks[i], rule = (uint32_t)(ranks[i] * 7919 % 10000);
+
+        requests[i].src = address_from_v4(&client);
+        memcpy(paths[i], "/api/v1/items/0000", 18);
+        memcpy(paths[i] + 14, &rule, sizeof rule);
+        requests[i].path = (struct span){ paths[i], 18 };
+        decisions[i].applied[0] = &rules[rule];
+        decisions[i].applied[1] = &rules[10000];
+        decisions[i].applied[2] = decisions[i].tightest = &rules[10001];
+        decisions[i].applied_n = decisions[i].uses_n = 3;
+    }
+    for (int i = 0; i < 16; i++)
+        decisions_prepare(d, &requests[i], &decisions[i]);
+    for (int i = 0; i < 16; i++)
+        decisions_locate(d, &decisions[i]);
+    for (int i = 0; i < 16; i++)
+        decisions_add(d, &requests[i], &decisions[i]);
+    decisions_end(d);
+}
+
+static void measure_decisions(const char *name, const uint64_t *ranks)
+{
+    struct decisions *d = decisions_new(1, 64);
+    struct rule      *rules = calloc(10002, sizeof *rules);
+    double            best = 1e9;
+
+    for (int i = 0; i < 10002; i++)
+        rules[i] = (struct rule){ .id = i + 1, .action = RULE_LIMIT };
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = seconds();
+
+        for (int i = 0; i + 16 <= N; i += 16)
+            tally_batch(d, ranks + i, rules);
+        best = fmin(best, seconds() - start);
+    }
+    printf("%-34s %8.1f\n", name, best / N * 1e9);
+    decisions_free(d);
+    free(rules);
+}
+
 int main(void)
 {
     static const double exponents[] = { 0.8, 1.0, 1.2 };
@@ -238,6 +290,10 @@ int main(void)
     measure_late_flood();
     measure_long_paths();
     measure_others(ranks);
+    measure_decisions("a decision, Zipf 1.2", ranks);
+    free(ranks);
+    ranks = make_ranks(0);
+    measure_decisions("a decision, all clients alike", ranks);
     free(ranks);
     free(samples);
     return 0;
