@@ -105,7 +105,8 @@ static sqlite3 *open_file(const char *path, int flags, char *error, size_t size)
     if (!is_file(path, flags & SQLITE_OPEN_READWRITE ? R_OK | W_OK : R_OK, error, size))
         return NULL;
     /* For one thread: then it need not lock itself. */
-    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK && sqlite3_busy_timeout(db, PATIENCE_MS) == SQLITE_OK)
+    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(db, PATIENCE_MS) == SQLITE_OK)
         return db;
     fail(error, size, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
     sqlite3_close(db);
