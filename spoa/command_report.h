@@ -8,8 +8,9 @@ struct report_options {
     const char *data, *output, *day, *since, *until;
 };
 
-/* Writes OUTPUT/VIEW.csv and OUTPUT/index.html, all of them or none: when something is wrong before all are on the disk,
- * those of an earlier report are as they were. Makes OUTPUT. Returns the exit code: 2 with a line on standard error. */
+/* Writes OUTPUT/VIEW.csv and OUTPUT/index.html, all of them or none: when something is wrong before all are on the
+ * disk, those of an earlier report are as they were. Makes OUTPUT. Returns the exit code: 2 with a line on standard
+ * error. */
 int report_days(const struct report_options *options);
 
 #endif

@@ -141,7 +141,8 @@ static bool number_or_none(struct span text, int64_t max, int64_t *number)
     return digits(text, max, number);
 }
 
-/* Days since 1970-01-01 of the proleptic Gregorian calendar (Hinnant: "chrono-Compatible Low-Level Date Algorithms"). */
+/* Days since 1970-01-01 of the proleptic Gregorian calendar (Hinnant: "chrono-Compatible Low-Level Date
+ * Algorithms"). */
 static int64_t days_of(int64_t year, int64_t month, int64_t day)
 {
     int64_t shifted = month <= 2 ? year - 1 : year;

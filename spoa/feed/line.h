@@ -13,9 +13,9 @@
  *     asked    Unix time in ms when the agent was to be asked; -: HAProxy did not come to that
  *     error    of the asking, as SPOE has it   verdict      allow, slow, deny; -: none
  *
- * Each name stands there once, in any order; others are skipped. Nothing in it can be made up by a client: what a client
- * says is percent-encoded, and stands nowhere but in `path`. Should an operator add a field that is not encoded, a forged
- * name is there twice, and the line is refused. */
+ * Each name stands there once, in any order; others are skipped. Nothing in it can be made up by a client: what a
+ * client says is percent-encoded, and stands nowhere but in `path`. Should an operator add a field that is not encoded,
+ * a forged name is there twice, and the line is refused. */
 #ifndef FEED_LINE_H
 #define FEED_LINE_H
 
@@ -24,8 +24,8 @@
 /* haproxy.cfg lets no longer path through; one that is gets counted without it. */
 #define FEED_PATH_MAX 2048
 
-/* `path` of the response is decoded, though not normalised, into `scratch`. False: it is no such line; `*fault` says what
- * is wrong with it. */
+/* `path` of the response is decoded, though not normalised, into `scratch`. False: it is no such line; `*fault` says
+ * what is wrong with it. */
 bool feed_line_parse(struct span message, struct response *response, char scratch[FEED_PATH_MAX], const char **fault);
 
 #endif

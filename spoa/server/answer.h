@@ -46,13 +46,15 @@ void answerer_fini(struct answerer *answerer);
 bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
                   const struct spop_frame *frame, struct moment now);
 
-/* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for the two functions below. */
+/* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for the two functions
+ * below. */
 size_t answer_decide(struct answerer *answerer, struct moment now);
 
 /* Counts what was decided last. The frames of the batch must still be there. */
 void answer_tally(struct answerer *answerer, size_t n, struct moment now);
 
-/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its size. */
+/* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its
+ * size. */
 size_t answer_write(const struct answerer *answerer, size_t i, char *out);
 
 #endif

@@ -43,7 +43,8 @@ struct feed {
 
 /* ---- connections ---- */
 
-/* Keepalive: a connection may be idle for days, and a peer that vanished should not hold one of those that are allowed. */
+/* Keepalive: a connection may be idle for days, and a peer that vanished should not hold one of those that are
+ * allowed. */
 static void tune(int fd)
 {
     int on = 1, idle_s = 60, interval_s = 15, probes = 4;
@@ -145,7 +146,8 @@ static enum feed_next fold(struct feed *feed, struct feed_conn *conn, struct spa
     return next;
 }
 
-/* Counts what is there and keeps the rest. The writer, who waits for the lock meanwhile, waits for one buffer's lines. */
+/* Counts what is there and keeps the rest. The writer, who waits for the lock meanwhile, waits for one buffer's
+ * lines. */
 static void serve(struct feed *feed, struct feed_conn *conn)
 {
     struct span    in = { conn->buffer, conn->n };
@@ -179,7 +181,8 @@ static void receive(struct feed *feed, struct feed_conn *conn)
 
 /* ---- the thread ---- */
 
-/* Waits and serves once. False: the thread is to end, or, when nobody may connect any more, `timeout_ms` have passed. */
+/* Waits and serves once. False: the thread is to end, or, when nobody may connect any more, `timeout_ms` have
+ * passed. */
 static bool turn(struct feed *feed, bool accepting, int timeout_ms)
 {
     struct pollfd     fds[2 + FEED_CONNECTIONS_MAX];
@@ -214,9 +217,9 @@ static bool turn(struct feed *feed, bool accepting, int timeout_ms)
     return true;
 }
 
-/* HAProxy up to 3.0 takes our end for a reason to close too, and keeps in its ring what it has not sent by then. Later ones
- * go on until we close. There is no word between the two by which nothing at all would be lost: restarted under full load
- * (14,000 and 20,000 lines a second), 2.6 lost 1 line, 3.2 lost 10. */
+/* HAProxy up to 3.0 takes our end for a reason to close too, and keeps in its ring what it has not sent by then. Later
+ * ones go on until we close. There is no word between the two by which nothing at all would be lost: restarted under
+ * full load (14,000 and 20,000 lines a second), 2.6 lost 1 line, 3.2 lost 10. */
 static void drain(struct feed *feed)
 {
     int64_t until_us = moment_now().mono_us + FEED_DRAIN_MS * INT64_C(1000), left_us;

@@ -1,8 +1,8 @@
 /* The log feed: HAProxy's ring connects and sends a line for each request; they are counted into a box of responses.
  *
- * One thread for all connections, of which there are few: one a HAProxy process. A connection may be idle for as long as
- * it likes; one that sends what is no message is closed, a message that is no line of ours is skipped. While there is no
- * room in the box nothing is read, so that lines wait in HAProxy's ring. */
+ * One thread for all connections, of which there are few: one a HAProxy process. A connection may be idle for as long
+ * as it likes; one that sends what is no message is closed, a message that is no line of ours is skipped. While there
+ * is no room in the box nothing is read, so that lines wait in HAProxy's ring. */
 #ifndef SERVER_FEED_H
 #define SERVER_FEED_H
 
@@ -19,15 +19,15 @@
 
 struct feed;
 
-/* Binds `address` (see endpoint.h) and listens: who connects from now on waits until feed_start(). NULL: `error` names the
- * address and the reason. `address` must outlive the feed. */
+/* Binds `address` (see endpoint.h) and listens: who connects from now on waits until feed_start(). NULL: `error` names
+ * the address and the reason. `address` must outlive the feed. */
 struct feed *feed_new(const char *address, char *error, size_t error_size);
 
 /* `box` must outlive the feed. False: there is no thread to be had. */
 bool feed_start(struct feed *feed, struct responses_box *box);
 
-/* Tells HAProxy that it ends, reads what it has sent until then, at most FEED_DRAIN_MS long, and frees the feed, started
- * or not. NULL is allowed. */
+/* Tells HAProxy that it ends, reads what it has sent until then, at most FEED_DRAIN_MS long, and frees the feed,
+ * started or not. NULL is allowed. */
 void feed_stop(struct feed *feed);
 
 #define FEED_DRAIN_MS 500

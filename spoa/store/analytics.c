@@ -220,8 +220,8 @@ static bool write_details(struct analytics *a)
     return writer_trim_denials(&a->writer);
 }
 
-/* What the log feed brought, within the same transaction, so that its columns agree with the others. It is kept until that is
- * committed. */
+/* What the log feed brought, within the same transaction, so that its columns agree with the others. It is kept until
+ * that is committed. */
 static bool write_responses(struct analytics *a)
 {
     if (!a->has_taken && a->responses != NULL)

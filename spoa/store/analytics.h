@@ -1,9 +1,9 @@
 /* The analytics thread: once a second it takes what the workers tallied and writes it to DATA/analytics.db, in one
  * transaction. It alone writes there.
  *
- * When it cannot (disk full, file locked or read-only), it says so once, keeps what it has in bounded memory (see ledger.h)
- * and tries again each second. A damaged file is moved aside, and a new one begun. Nothing of this keeps a decision
- * waiting. kill -9 loses what was decided since the last transaction: about a second. */
+ * When it cannot (disk full, file locked or read-only), it says so once, keeps what it has in bounded memory (see
+ * ledger.h) and tries again each second. A damaged file is moved aside, and a new one begun. Nothing of this keeps a
+ * decision waiting. kill -9 loses what was decided since the last transaction: about a second. */
 #ifndef STORE_ANALYTICS_H
 #define STORE_ANALYTICS_H
 
@@ -25,13 +25,13 @@ struct analytics *analytics_open(const struct analytics_options *options);
 /* For decisions_new(). */
 uint64_t analytics_seed(const struct analytics *analytics);
 
-/* Starts the thread. `tallies`, `responses` and `slot` (where rules' names come from) must outlive it. False: there is no
- * thread. */
+/* Starts the thread. `tallies`, `responses` and `slot` (where rules' names come from) must outlive it. False: there is
+ * no thread. */
 bool analytics_start(struct analytics *analytics, struct decisions *const *tallies, size_t n,
                      struct responses_box *responses, struct ruleset_slot *slot);
 
-/* After the last decision: writes all there is, for some seconds if it must, and leaves the file to its readers. NULL is
- * allowed. */
+/* After the last decision: writes all there is, for some seconds if it must, and leaves the file to its readers. NULL
+ * is allowed. */
 void analytics_close(struct analytics *analytics);
 
 #endif

@@ -1,7 +1,8 @@
 /* The heaviest clients and paths and the distinct clients of an hour or day: into their rows, and back.
  *
- * The blob of the distinct clients begins with the seed of its hashes, and the total of the period when it was written: of what
- * came later, and was lost when the agent was killed, nobody knows whose it was. Both are 8 bytes, little-endian. */
+ * The blob of the distinct clients begins with the seed of its hashes, and the total of the period when it was written:
+ * of what came later, and was lost when the agent was killed, nobody knows whose it was. Both are 8 bytes,
+ * little-endian. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* analytics.db as a file: made, brought up to date, opened, left so that others can read it.
  *
- * The schema is a row of steps: the first, sql/analytics.sql, makes version 1 of an empty file, each further one the next
- * version of the one before. A new file takes all of them, so that it and a migrated one are the same. Every step is a
- * transaction that ends with its PRAGMA user_version.
+ * The schema is a row of steps: the first, sql/analytics.sql, makes version 1 of an empty file, each further one the
+ * next version of the one before. A new file takes all of them, so that it and a migrated one are the same. Every step
+ * is a transaction that ends with its PRAGMA user_version.
  *
  * An error is one sentence that names the file. */
 #ifndef STORE_ANALYTICS_FILE_H
@@ -16,21 +16,22 @@ struct sqlite3;
 #define ANALYTICS_VERSION     1          /* what this program writes and reads */
 #define ANALYTICS_APPLICATION 0x53504F4E /* PRAGMA application_id */
 
-/* Opens it for the one writer: created if it is missing or empty (mode 0640, less the umask), brought up to date, in WAL
- * mode. NULL: `error` says why, and a file that was there is as it was; one that is damaged, foreign or newer is never
- * touched. For one thread. */
+/* Opens it for the one writer: created if it is missing or empty (mode 0640, less the umask), brought up to date, in
+ * WAL mode. NULL: `error` says why, and a file that was there is as it was; one that is damaged, foreign or newer is
+ * never touched. For one thread. */
 struct sqlite3 *analytics_open_writer(const char *path, char *error, size_t size);
 
-/* Closes what analytics_open_writer() opened, which may be NULL. The file is out of WAL mode then, since whoever may read
- * it but not write into its directory cannot open a database in WAL mode that nobody else has open. A reader that is in
- * the middle of something for more than a second prevents that: nothing is lost, and the next clean stop does it. */
+/* Closes what analytics_open_writer() opened, which may be NULL. The file is out of WAL mode then, since whoever may
+ * read it but not write into its directory cannot open a database in WAL mode that nobody else has open. A reader that
+ * is in the middle of something for more than a second prevents that: nothing is lost, and the next clean stop does
+ * it. */
 void analytics_close_writer(struct sqlite3 *db);
 
 /* Why analytics_open_writer() failed: the bytes are those of no database, or of one that is broken. */
 bool analytics_is_damaged(const char *path);
 
-/* Opens it read-only, within a transaction: all that is read is of one moment, whatever the writer does meanwhile. Close
- * it soon: the writer's log file grows as long. NULL: `error` says why. */
+/* Opens it read-only, within a transaction: all that is read is of one moment, whatever the writer does meanwhile.
+ * Close it soon: the writer's log file grows as long. NULL: `error` says why. */
 struct sqlite3 *analytics_open_reader(const char *path, char *error, size_t size);
 void            analytics_close_reader(struct sqlite3 *db);
 

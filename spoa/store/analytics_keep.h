@@ -1,8 +1,8 @@
 /* How long analytics.db keeps what it has, and how large it may grow.
  *
- * Hours go first, since the days still tell what was in them: those that are older than they may be, and, as long as the file
- * is too large, the oldest of all but today's; then days in the same way, then the oldest single denials. Looked at on
- * start and each hour. Each step is a small transaction, and only some are taken at a time. */
+ * Hours go first, since the days still tell what was in them: those that are older than they may be, and, as long as
+ * the file is too large, the oldest of all but today's; then days in the same way, then the oldest single denials.
+ * Looked at on start and each hour. Each step is a small transaction, and only some are taken at a time. */
 #ifndef STORE_ANALYTICS_KEEP_H
 #define STORE_ANALYTICS_KEEP_H
 

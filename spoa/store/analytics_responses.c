@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "tally/blob.h"
 
-/* Sums of microseconds and bytes end at what every reader of CSV has exactly; more than STRICT takes would be an error, and
- * the same one at each further attempt. */
+/* Sums of microseconds and bytes end at what every reader of CSV has exactly; more than STRICT takes would be an error,
+ * and the same one at each further attempt. */
 #define SUM_MAX         "9007199254740992"
 
 #define X_COLUMN(name)  ", " #name

@@ -1,5 +1,5 @@
-/* What HAProxy answered, written to analytics.db: rows of hour_responses and day_responses, and the histograms behind their
- * percentiles.
+/* What HAProxy answered, written to analytics.db: rows of hour_responses and day_responses, and the histograms behind
+ * their percentiles.
  *
  * Nothing is kept in memory from one call to the next: histograms are read from the file, added to and written back,
  * some 2 kB each. So a transaction that is rolled back needs no more than to be tried again, and a restart within the
@@ -18,8 +18,8 @@ struct analytics_responses;
 struct analytics_responses *analytics_responses_new(struct sqlite3 *db);
 void                        analytics_responses_free(struct analytics_responses *a); /* NULL is allowed */
 
-/* Adds what was taken, within a transaction that the caller has begun. Paths are left to the caller, who writes their rows.
- * False: analytics_reason() says why; the caller must roll back, and may call again with the same. */
+/* Adds what was taken, within a transaction that the caller has begun. Paths are left to the caller, who writes their
+ * rows. False: analytics_reason() says why; the caller must roll back, and may call again with the same. */
 bool analytics_responses_write(struct analytics_responses *a, const struct responses *taken);
 
 #endif

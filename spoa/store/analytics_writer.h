@@ -1,5 +1,5 @@
-/* What is written into an open analytics.db, and read back from it: its statements. All calls are within a transaction of the
- * caller's. False: sqlite3_errmsg() of `db` says why, and nothing of the transaction may be kept. */
+/* What is written into an open analytics.db, and read back from it: its statements. All calls are within a transaction
+ * of the caller's. False: sqlite3_errmsg() of `db` says why, and nothing of the transaction may be kept. */
 #ifndef STORE_ANALYTICS_WRITER_H
 #define STORE_ANALYTICS_WRITER_H
 
@@ -43,8 +43,9 @@ bool writer_denial(struct analytics_writer *w, const struct denial *denial);
 bool writer_trim_denials(struct analytics_writer *w);
 bool writer_name(struct analytics_writer *w, int64_t rule, const char *name);
 
-/* Replaces the rows of the heaviest clients and paths, and what belongs to them. Requests of the period's total that `s` does
- * not know of, since they were counted where it got lost, may have been anybody's: all bounds are wider by as much. */
+/* Replaces the rows of the heaviest clients and paths, and what belongs to them. Requests of the period's total that
+ * `s` does not know of, since they were counted where it got lost, may have been anybody's: all bounds are wider by as
+ * much. */
 bool writer_details(struct analytics_writer *w, struct period period, const struct sketches *s);
 
 /* Adds what the file has of the period to `s`. `scratch` is overwritten. */

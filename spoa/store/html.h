@@ -7,8 +7,8 @@
 
 #include "base/span.h"
 
-/* As text between tags, or in an attribute in double quotes: markup is escaped, control characters and bytes that are not
- * UTF-8 are shown as \xNN. At most `most` characters, then an ellipsis; 0: all. */
+/* As text between tags, or in an attribute in double quotes: markup is escaped, control characters and bytes that are
+ * not UTF-8 are shown as \xNN. At most `most` characters, then an ellipsis; 0: all. */
 void html_text(FILE *out, struct span text, size_t most);
 
 /* A name that somebody else chose, in a <bdi>: its direction and that of its neighbours are apart. */
@@ -27,7 +27,8 @@ struct slot {
     double  percentile_ms[3]; /* p50, p95, p99; below 0: nothing was forwarded */
 };
 
-/* `n` of them, in the order of their places, which are below `width`. The ticks stand below, as far apart as they can. */
+/* `n` of them, in the order of their places, which are below `width`. The ticks stand below, as far apart as they
+ * can. */
 struct chart {
     const struct slot *slots;
     size_t             n;

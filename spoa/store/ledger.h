@@ -1,5 +1,6 @@
-/* What was tallied and is not in analytics.db yet; and of the hours and days that are being written, what their sketches
- * began with. Memory only, and bounded: totals are never lost, details may be, and are counted then. One thread. */
+/* What was tallied and is not in analytics.db yet; and of the hours and days that are being written, what their
+ * sketches began with. Memory only, and bounded: totals are never lost, details may be, and are counted then. One
+ * thread. */
 #ifndef STORE_LEDGER_H
 #define STORE_LEDGER_H
 
@@ -51,8 +52,8 @@ const struct sketches *ledger_view(struct ledger *l, struct book *book);
 /* All of it is in the file; `details`: the sketches, too. */
 void ledger_written(struct ledger *l, bool details);
 
-/* The file is another one: nothing is known of what is in it, and of what was written to the old one nothing may be written to
- * it. Totals that wait go on waiting. */
+/* The file is another one: nothing is known of what is in it, and of what was written to the old one nothing may be
+ * written to it. Totals that wait go on waiting. */
 void ledger_forget(struct ledger *l, struct decisions *const *tallies, size_t n);
 
 /* Requests that wait. */

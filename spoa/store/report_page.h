@@ -1,4 +1,5 @@
-/* The page that report_html() writes: the database it comes from, and its sections. Private to spoa/store/report_*.c. */
+/* The page that report_html() writes: the database it comes from, and its sections. Private to
+ * spoa/store/report_*.c. */
 #ifndef STORE_REPORT_PAGE_H
 #define STORE_REPORT_PAGE_H
 

@@ -1,5 +1,5 @@
-/* What the rules in force are called, for whoever writes about them by number. One thread; like a worker it holds the rule set,
- * until the next refresh after a newer one. */
+/* What the rules in force are called, for whoever writes about them by number. One thread; like a worker it holds the
+ * rule set, until the next refresh after a newer one. */
 #ifndef STORE_RULE_NAMES_H
 #define STORE_RULE_NAMES_H
 

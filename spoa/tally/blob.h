@@ -12,8 +12,8 @@
 
 #define BLOB_NUMBER_MAX 10 /* bytes of the longest number */
 
-/* No count or sum in a blob is greater: so far doubles, and all that reads CSV into them, are exact. Readers refuse more,
- * which leaves room for a thousand such to be added without overflow. */
+/* No count or sum in a blob is greater: so far doubles, and all that reads CSV into them, are exact. Readers refuse
+ * more, which leaves room for a thousand such to be added without overflow. */
 #define BLOB_VALUE_MAX (UINT64_C(1) << 53)
 
 /* Write at `out`, where there is room, and return where it goes on. */

@@ -39,8 +39,8 @@ struct counts *counts_new(uint32_t rules);
 void           counts_free(struct counts *c); /* NULL is allowed */
 void           counts_clear(struct counts *c);
 
-/* The rule's row, which is made if it is not there; valid until the next call. Ends the process when there is no memory for a
- * larger table: no count may be lost. */
+/* The rule's row, which is made if it is not there; valid until the next call. Ends the process when there is no memory
+ * for a larger table: no count may be lost. */
 struct rule_count *counts_rule(struct counts *c, int64_t rule);
 
 /* Ask for the memory that counts_rule() will look at: first for all of a batch the one, then the other. */

@@ -114,7 +114,8 @@ static bool set_text(struct span text, char *out, size_t size)
     if (head.n > size)
         head.n = size; /* each byte takes at least one */
     n = utf8_repair(head, out, size);
-    /* What is full to the last bytes may have been cut; that it is marked then, also when it was not, does not matter. */
+    /* What is full to the last bytes may have been cut; that it is marked then, also when it was not, does not
+     * matter. */
     if (head.n < text.n || n + 4 >= size) {
         n = utf8_repair(head, out, size - (sizeof ELLIPSIS - 1));
         memcpy(out + n, ELLIPSIS, sizeof ELLIPSIS);
@@ -144,8 +145,8 @@ static bool note_denial(struct decisions *d, const struct tally_request *request
 
 /* ---- requests ---- */
 
-/* What is no address counts by its text as it will be read, so that it is the same client after a restart. A text that is
- * too long for that keeps its own id. */
+/* What is no address counts by its text as it will be read, so that it is the same client after a restart. A text that
+ * is too long for that keeps its own id. */
 static void prepare_text(struct decisions *d, struct tally_request *request)
 {
     struct span text = request->src_text;
@@ -196,7 +197,8 @@ static int64_t decider_of(const struct decision *decision)
     return decision->tightest != NULL ? decision->tightest->id : 0;
 }
 
-/* What shadow rules would have refused. `uses` are those of the limits among the rules that apply, in the same order. */
+/* What shadow rules would have refused. `uses` are those of the limits among the rules that apply, in the same
+ * order. */
 static void add_applied(struct decisions *d, const struct tally_request *request, const struct decision *decision)
 {
     struct counts          *counts = d->hour->counts;

@@ -1,11 +1,12 @@
 /* What one worker counts of what it decides.
  *
  * The worker takes the lock once a batch, the thread that writes the database once a second, for as long as it takes to
- * exchange some pointers, and now and then to copy the sketches. Totals go over by pointer: each is in one place at any time,
- * so none is lost or counted twice. Sketches of the running hour stay with the worker, since one long one is better than
- * many short ones (see topk.h).
+ * exchange some pointers, and now and then to copy the sketches. Totals go over by pointer: each is in one place at any
+ * time, so none is lost or counted twice. Sketches of the running hour stay with the worker, since one long one is
+ * better than many short ones (see topk.h).
  *
- * A batch belongs to the hour of its unix time. Several hours may be open: around its change, and when the clock steps. */
+ * A batch belongs to the hour of its unix time. Several hours may be open: around its change, and when the clock
+ * steps. */
 #ifndef TALLY_DECISIONS_H
 #define TALLY_DECISIONS_H
 
@@ -31,8 +32,8 @@ struct denial {
     char    src[ADDRESS_TEXT_MAX], method[32], host[256], path[512];
 };
 
-/* Of a src that is no address so many bytes are looked at, but for its id: more than are kept, so that it shows when it is
- * shortened. */
+/* Of a src that is no address so many bytes are looked at, but for its id: more than are kept, so that it shows when it
+ * is shortened. */
 #define TALLY_SRC_MAX (SKETCH_CLIENT + 8)
 
 /* One request, from the match to the end of its batch. The spans are borrowed. */
@@ -73,8 +74,8 @@ struct decisions_taken {
     size_t        denials_n;
 };
 
-/* Takes all totals and denials, and the sketches of all hours but `hour`; those of `hour` are copied into `copy` if it is
- * not NULL. */
+/* Takes all totals and denials, and the sketches of all hours but `hour`; those of `hour` are copied into `copy` if it
+ * is not NULL. */
 void decisions_take(struct decisions *d, int64_t hour, struct sketches *copy, struct decisions_taken *taken);
 
 /* Gives totals back for another use, so that the worker need not allocate. */

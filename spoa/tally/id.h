@@ -1,8 +1,8 @@
 /* What tells one client or path from another in the tallies: a hash of 128 bits. Texts are for people.
  *
- * By accident two of a billion keys share an id with a probability below 1e-20. On purpose nobody makes them share one who
- * does not know the seed, so it should be random. Ids are compared across workers, hours and restarts: the seed belongs
- * to the analytics database and is as old as the tallies in it. */
+ * By accident two of a billion keys share an id with a probability below 1e-20. On purpose nobody makes them share one
+ * who does not know the seed, so it should be random. Ids are compared across workers, hours and restarts: the seed
+ * belongs to the analytics database and is as old as the tallies in it. */
 #ifndef TALLY_ID_H
 #define TALLY_ID_H
 

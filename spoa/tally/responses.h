@@ -1,8 +1,8 @@
 /* What HAProxy answered, by the UTC hour in which the request began: filled from the log feed, taken by whoever writes
  * analytics.db.
  *
- * The thread of the feed adds under the lock of a box; the writer gives the box an empty tally and gets the full one, so
- * that nothing is counted twice or lost between the two. Pure but for that lock. */
+ * The thread of the feed adds under the lock of a box; the writer gives the box an empty tally and gets the full one,
+ * so that nothing is counted twice or lost between the two. Pure but for that lock. */
 #ifndef TALLY_RESPONSES_H
 #define TALLY_RESPONSES_H
 

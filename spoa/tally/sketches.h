@@ -1,9 +1,9 @@
 /* What is kept of an hour or a day in bounded memory beside its totals: the heaviest clients and paths, and how many
  * different clients there were. About 0.6 MB. One thread at a time.
  *
- * Clients and paths are kept under a key. A path's key is its text. A client's is what tells it from others, which is cheaper
- * to have for every request than its text: NUL and the network, or, where `src` is no address, its text as valid UTF-8, in
- * which there is no NUL; empty: none. */
+ * Clients and paths are kept under a key. A path's key is its text. A client's is what tells it from others, which is
+ * cheaper to have for every request than its text: NUL and the network, or, where `src` is no address, its text as
+ * valid UTF-8, in which there is no NUL; empty: none. */
 #ifndef TALLY_SKETCHES_H
 #define TALLY_SKETCHES_H
 
@@ -35,8 +35,8 @@ void             sketches_merge(struct sketches *into, const struct sketches *fr
 /* Of a client that is an address; into `out` of CLIENT_KEY_MAX bytes. */
 struct span client_key(struct address address, unsigned ipv6_prefix, char *out);
 
-/* From a key to the text, into `out` of ADDRESS_TEXT_MAX bytes or the key itself, and back, into `out` of CLIENT_KEY_MAX
- * bytes or the text itself. */
+/* From a key to the text, into `out` of ADDRESS_TEXT_MAX bytes or the key itself, and back, into `out` of
+ * CLIENT_KEY_MAX bytes or the text itself. */
 struct span client_text(struct span key, char *out);
 struct span client_key_of_text(struct span text, char *out);
 

@@ -7,22 +7,22 @@
  *      error    what may have been counted for it before: at most this much
  *      sums     further sums (denied, milliseconds) of what `count` counts
  *
- * so that count <= truth <= count + error. All that belongs to no kept key is `other`: rows and other add up to the total
- * exactly, in each column. What a kept key is short of stands in `other`, hence never more than `error` of it.
+ * so that count <= truth <= count + error. All that belongs to no kept key is `other`: rows and other add up to the
+ * total exactly, in each column. What a kept key is short of stands in `other`, hence never more than `error` of it.
  *
  * topk_floor() bounds the truth of every key that is not kept, and every `error`. It is at most total / keys, so that
- * whatever is heavier is always kept. That still holds when summaries of workers and hours are merged, in any order, `keys`
- * being the least of any of them (Agarwal et al.: "Mergeable Summaries", 2012; merged as Cafaro, Pulimeno, Tempesta: "A
- * parallel space saving algorithm for frequent items and the Hurwitz zeta distribution", 2016; the proof is in
- * topk_merge.c). A summary that never was full has no errors at all.
+ * whatever is heavier is always kept. That still holds when summaries of workers and hours are merged, in any order,
+ * `keys` being the least of any of them (Agarwal et al.: "Mergeable Summaries", 2012; merged as Cafaro, Pulimeno,
+ * Tempesta: "A parallel space saving algorithm for frequent items and the Hurwitz zeta distribution", 2016; the proof
+ * is in topk_merge.c). A summary that never was full has no errors at all.
  *
- * A merge adds the floor of the one to the errors of keys that only the other knows. One long summary is therefore better
- * than many short ones: of 7,200,000 requests by Zipf's law from 100,000 clients, the errors of the first hundred of 1,000
- * kept were 0.01 % of their truth, 0.07 % in four summaries merged at the end, and 4.7 % in one a second, 3,600 in all.
- * So let a worker fill one for an hour, and look at copies of it in between.
+ * A merge adds the floor of the one to the errors of keys that only the other knows. One long summary is therefore
+ * better than many short ones: of 7,200,000 requests by Zipf's law from 100,000 clients, the errors of the first
+ * hundred of 1,000 kept were 0.01 % of their truth, 0.07 % in four summaries merged at the end, and 4.7 % in one a
+ * second, 3,600 in all. So let a worker fill one for an hour, and look at copies of it in between.
  *
- * Memory: text_max and about 105 bytes for each key, up to 137 where 4 * keys is a little more than a power of two; all of
- * it is reserved by topk_new(). One thread at a time. */
+ * Memory: text_max and about 105 bytes for each key, up to 137 where 4 * keys is a little more than a power of two; all
+ * of it is reserved by topk_new(). One thread at a time. */
 #ifndef TALLY_TOPK_H
 #define TALLY_TOPK_H
 
@@ -47,17 +47,18 @@ void         topk_free(struct topk *t); /* NULL is allowed */
 void         topk_clear(struct topk *t);
 
 /* Counts. A text longer than text_max is kept as its beginning, an ellipsis (U+2026, which neither addresses nor
- * normalised paths hold) and the id in hexadecimal: kept texts are as different as ids are. With a `count` of 0 the sums
- * are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates nothing. */
+ * normalised paths hold) and the id in hexadecimal: kept texts are as different as ids are. With a `count` of 0 the
+ * sums are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates
+ * nothing. */
 void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
-/* Ask for the memory that topk_add() will need: for all of a batch the one, then the other. `ahead`: how many of the batch come
- * before; a key that finds no place will probably evict that many entries behind the hand. Hints only. */
+/* Ask for the memory that topk_add() will need: for all of a batch the one, then the other. `ahead`: how many of the
+ * batch come before; a key that finds no place will probably evict that many entries behind the hand. Hints only. */
 void topk_prefetch(const struct topk *t, struct tally_id id, uint32_t ahead);
 void topk_prefetch_slot(const struct topk *t, uint32_t ahead);
 
-/* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor. Rows
- * that cannot be, and those for which there is no room, count as not kept. */
+/* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor.
+ * Rows that cannot be, and those for which there is no room, count as not kept. */
 void topk_restore(struct topk *t, const struct topk_row *total, const struct topk_row *rows, size_t n);
 
 /* Both are of the same text_max; a copy's `keys` are the same too. `from` is another summary than `into`. */
@@ -67,7 +68,8 @@ void topk_copy(struct topk *into, const struct topk *from);
 size_t   topk_size(const struct topk *t);  /* keys kept now */
 uint64_t topk_floor(const struct topk *t); /* 0 as long as every key found a place */
 
-/* All kept keys, of which there is room for topk_size() in `rows`: the greatest count first, equal ones by text and id. */
+/* All kept keys, of which there is room for topk_size() in `rows`: the greatest count first, equal ones by text and
+ * id. */
 void topk_rows(const struct topk *t, struct topk_row *rows);
 
 /* What is not in the first `n` of these rows; all there is, when n is 0. `count` may be too high by `error`, for what
@@ -78,8 +80,8 @@ struct topk_row topk_other(const struct topk *t, const struct topk_row *rows, si
 size_t topk_blob_max(const struct topk *t);
 size_t topk_write(const struct topk *t, void *blob);
 
-/* Replaces what is in `t`. False: it is no such blob, or has longer texts than t; then `t` is empty. Where there are more
- * keys than `t` keeps, the lightest go to `other`. */
+/* Replaces what is in `t`. False: it is no such blob, or has longer texts than t; then `t` is empty. Where there are
+ * more keys than `t` keeps, the lightest go to `other`. */
 bool topk_read(struct topk *t, struct span blob);
 
 #endif

@@ -1,11 +1,14 @@
-/* Why merging keeps the bounds. Let k be the least number of keys of any summary involved, N the total, F the floor, and
- * b a key's bound. Claim: the sum of (b - F) over the kept keys is at most N - k F; so F <= N / k, as no term is negative.
+/* Why merging keeps the bounds. Let k be the least number of keys of any summary involved, N the total, F the floor,
+ * and b a key's bound. Claim: the sum of (b - F) over the kept keys is at most N - k F; so F <= N / k, as no term is
+ * negative.
  *
  * - Empty: 0 <= 0. Counting a kept key or one that finds room adds the same to both sides.
  * - Evicting the least bound L, all m >= k places being used: each of the m terms, the evicted one's included, falls by
- *   L - F. The newcomer has L and what is counted; the evicted one had become 0. N - k L is less than before by k (L - F).
+ *   L - F. The newcomer has L and what is counted; the evicted one had become 0. N - k L is less than before by k (L -
+ * F).
  * - Merging A and B: a key's new bound is the sum of its bounds, where the one that does not keep it contributes its
- *   floor. With F = F_A + F_B the terms are the sums of the terms of A and B, so the claim holds for all keys of both. If
+ *   floor. With F = F_A + F_B the terms are the sums of the terms of A and B, so the claim holds for all keys of both.
+ * If
  *   they are more than the m >= k places, F rises to the greatest bound that is dropped: m kept terms fall by as much.
  *
  * That F bounds what is not kept, and count and count + error a kept key's truth, follows step by step from their being
@@ -39,8 +42,8 @@ void topk_merge(struct topk *into, const struct topk *from)
     for (int i = 0; i < TOPK_SUMS; i++)
         into->now.sums[i] += from->now.sums[i];
 
-    /* A key that both kept and that had to go since is met here again. It is not taken in a second time, with half of what
-     * it has: its bound from `from` alone is no greater than the one with which it went. */
+    /* A key that both kept and that had to go since is met here again. It is not taken in a second time, with half of
+     * what it has: its bound from `from` alone is no greater than the one with which it went. */
     for (uint32_t e = 0; e < from->now.used; e++) {
         struct topk_row row = topk_row_of(from, e);
 

@@ -1,17 +1,20 @@
 /* What is in a struct topk, for the files that make it up.
  *
- *      slots     tag, entry | ...    a hash table with open addressing, at most a quarter full (a flood of new keys took
+ *      slots     tag, entry | ...    a hash table with open addressing, at most a quarter full (a flood of new keys
+ * took
  *                                    1.5 times as long in one that was half full)
  *      bounds    count + error       apart from the rest, for the search for the least
  *      lows      of each block of bounds
  *      entries   id, error, sums     one cache line each
  *      texts     text_max bytes each
  *
- * Keys are taken in until all `keys` places are used; from then on each new one evicts one with the least bound, which is
- * found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has passed the last
- * one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries what none of them
- * is below, as of when the hand last passed, so that it can step over blocks. In a flood that is about two visits for each
- * eviction; where each one raises the least bound, two or three blocks (0.09 us; 0.9 us without blocks). Heaps and the bucket list of the paper have to be kept in order for each one counted, also when no key is evicted.
+ * Keys are taken in until all `keys` places are used; from then on each new one evicts one with the least bound, which
+ * is found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has passed the
+ * last one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries what none
+ * of them is below, as of when the hand last passed, so that it can step over blocks. In a flood that is about two
+ * visits for each eviction; where each one raises the least bound, two or three blocks (0.09 us; 0.9 us without
+ * blocks). Heaps and the bucket list of the paper have to be kept in order for each one counted, also when no key is
+ * evicted.
  *
  * Always: error <= floor <= bound, and floor <= what is in other. */
 #ifndef TALLY_TOPK_STATE_H
@@ -54,8 +57,8 @@ struct topk {
 /* The key's entry, or TOPK_NONE. */
 uint32_t topk_find(const struct topk *t, struct tally_id id);
 
-/* Takes in a key that is not kept and whose bound is not below the floor, if it is heavier than another or there is room.
- * Otherwise the floor rises to its bound. Totals stay as they are. */
+/* Takes in a key that is not kept and whose bound is not below the floor, if it is heavier than another or there is
+ * room. Otherwise the floor rises to its bound. Totals stay as they are. */
 void topk_offer(struct topk *t, const struct topk_row *row);
 
 /* Entry `e` as a row. */

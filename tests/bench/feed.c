@@ -1,5 +1,5 @@
-/* CPU time a line of the log feed: taken out of the bytes, parsed, its path normalised, counted. Not in it: reading from
- * the socket. Prints a table. */
+/* CPU time a line of the log feed: taken out of the bytes, parsed, its path normalised, counted. Not in it: reading
+ * from the socket. Prints a table. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

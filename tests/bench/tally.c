@@ -1,11 +1,11 @@
 /* The analytics' data structures: CPU time an operation, the best of several rounds.
  *
  * Heavy hitters are fed 1,000,000 requests at a capacity of 1,000 keys: by Zipf's law from 100,000 clients; a flood, in
- * which each client is new; both in turn. "late flood": 999 kept clients have had many requests, each another number, when
- * the flood comes, so that each new one raises the least bound. That is the worst for finding it.
+ * which each client is new; both in turn. "late flood": 999 kept clients have had many requests, each another number,
+ * when the flood comes, so that each new one raises the least bound. That is the worst for finding it.
  *
- * "a decision" is all that a worker does for one: in batches of 16, three rules each, one of them of 10,000, and paths that
- * follow the rules.
+ * "a decision" is all that a worker does for one: in batches of 16, three rules each, one of them of 10,000, and paths
+ * that follow the rules.
  *
  *   tally
  */

@@ -326,8 +326,8 @@ START_TEST(foreign_line)
 }
 END_TEST
 
-/* Cut anywhere before the end of its fields a line is refused; behind that nothing matters. In memory of just that size,
- * where a sanitizer sees a byte too far. */
+/* Cut anywhere before the end of its fields a line is refused; behind that nothing matters. In memory of just that
+ * size, where a sanitizer sees a byte too far. */
 START_TEST(truncated)
 {
     struct span     line = line_with(NULL, 0);

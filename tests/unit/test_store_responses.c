@@ -1,4 +1,5 @@
-/* Responses in analytics.db: sums of all that was taken, percentiles of all of it, also after a restart or a rollback. */
+/* Responses in analytics.db: sums of all that was taken, percentiles of all of it, also after a restart or a
+ * rollback. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

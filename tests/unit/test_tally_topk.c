@@ -1,5 +1,5 @@
-/* Heavy hitters against exact counts: each bound and each total that topk.h promises, for streams that are kind, hostile
- * and in between, for merges in any order, and after a trip through a blob. */
+/* Heavy hitters against exact counts: each bound and each total that topk.h promises, for streams that are kind,
+ * hostile and in between, for merges in any order, and after a trip through a blob. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +24,8 @@ static uint64_t below(uint64_t n)
     return random_below(&random_state, n);
 }
 
-/* One key of a stream. Every third text is too long to be kept whole, but says early whose it is. With `collide` all ids
- * look alike in the bits that a hash table would use. */
+/* One key of a stream. Every third text is too long to be kept whole, but says early whose it is. With `collide` all
+ * ids look alike in the bits that a hash table would use. */
 static struct tally_id key_of(unsigned key, bool collide, char text[128], struct span *span)
 {
     int n = snprintf(
