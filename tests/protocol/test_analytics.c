@@ -245,6 +245,10 @@ START_TEST(names_follow_the_rules)
     start();
     fd = opened(&agent);
     ask_verdict(fd, "path=/denied", "deny");
+    for (int64_t end = clock_ms() + AGENT_PATIENCE_MS; strcmp(ask_db("SELECT name FROM rule_names"), "refuse") != 0;) {
+        ck_assert_int_lt(clock_ms(), end);
+        usleep(50000);
+    }
     agent_sql(&agent, "UPDATE rules SET name = 'renamed', path = '/elsewhere' WHERE id = 1");
     await_verdict(fd, "path=/elsewhere", "deny");
     close(fd);
