@@ -56,7 +56,7 @@ static void start_with(struct analytics_options options)
     ck_assert_ptr_nonnull(analytics);
     for (int i = 0; i < 2; i++)
         tallies[i] = decisions_new(analytics_seed(analytics), 64);
-    ck_assert(analytics_start(analytics, tallies, 2, &slot));
+    ck_assert(analytics_start(analytics, tallies, 2, NULL, &slot));
 }
 
 static void start(void)
