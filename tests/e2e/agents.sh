@@ -4,7 +4,7 @@ mkdir "$TMP/second"
 first_db=$RULES_DB
 RULES_DB=$TMP/second/rules.db
 second_options=(--data "$TMP/second" --runtime "$TMP/second")
-AGENT_NAME=second start_agent "${second_options[@]}"
+AGENT_NAME=second AGENT_FEED=none start_agent "${second_options[@]}"
 sql "INSERT INTO rules(path, action, status) VALUES ('/who', 'deny', 421)"
 RULES_DB=$first_db
 start_haproxy RULES_AGENT="unix@$TMP/agent.sock" RULES_AGENT_BACKUP="$AGENT"
