@@ -53,17 +53,6 @@ bool address_parse(struct span text, struct address *address)
     return parse(text, address, &mapped);
 }
 
-struct address address_masked(struct address address, unsigned prefix)
-{
-    unsigned whole = prefix / 8;
-
-    if (whole < sizeof address.bytes) {
-        address.bytes[whole] &= (uint8_t)(0xFF00u >> prefix % 8);
-        memset(address.bytes + whole + 1, 0, sizeof address.bytes - whole - 1);
-    }
-    return address;
-}
-
 static bool prefix_parse(struct span digits, unsigned *prefix)
 {
     if (digits.n < 1 || digits.n > 3 || (digits.n > 1 && digits.p[0] == '0'))
