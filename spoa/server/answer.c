@@ -152,19 +152,16 @@ size_t answer_decide(struct answerer *answerer, struct moment now)
     return n;
 }
 
-void answer_tally(struct answerer *answerer, size_t n, struct moment now)
+void answer_tally(struct answerer *answerer, size_t n, struct moment now, const struct ruleset_view *view)
 {
     struct decisions *decisions = answerer->decisions;
 
     if (n == 0 || decisions == NULL)
         return;
-    decisions_begin(decisions, now);
+    decisions_begin(decisions, now, view);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
             decisions_prepare(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);
-    for (size_t i = 0; i < n; i++)
-        if (answerer->batch[i].asked)
-            decisions_locate(decisions, &answerer->batch[i].decision);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
             decisions_add(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);

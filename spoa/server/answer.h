@@ -50,8 +50,8 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, stru
  * below. */
 size_t answer_decide(struct answerer *answerer, struct moment now);
 
-/* Counts what was decided last. The frames of the batch must still be there. */
-void answer_tally(struct answerer *answerer, size_t n, struct moment now);
+/* Counts what was decided last, by the rule set that `view` holds. The frames of the batch must still be there. */
+void answer_tally(struct answerer *answerer, size_t n, struct moment now, const struct ruleset_view *view);
 
 /* Writes the ACK of number `i` of the batch decided last to `out`, of at least ANSWER_MAX bytes, and returns its
  * size. */

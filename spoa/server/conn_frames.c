@@ -61,7 +61,7 @@ void conn_settle(struct worker *worker)
 {
     size_t n = answer_decide(&worker->answerer, worker->now);
 
-    answer_tally(&worker->answerer, n, worker->now);
+    answer_tally(&worker->answerer, n, worker->now, &worker->view);
     for (size_t i = 0; i < n;) {
         struct conn *conn = worker->answerer.batch[i].conn;
 

@@ -15,11 +15,6 @@
 
 #define SKETCH_SIZE (16 + DISTINCT_BLOB_SIZE)
 
-/* How a shortened text ends: see topk_add(). */
-#define ELLIPSIS    "\xE2\x80\xA6"
-#define ID_DIGITS   32
-#define SUFFIX_SIZE (sizeof ELLIPSIS - 1 + ID_DIGITS)
-
 struct total {
     uint64_t requests, denied;
 };
@@ -180,21 +175,19 @@ static bool read_distinct(struct analytics_writer *w, struct period period, stru
     return sqlite3_reset(s) == SQLITE_OK && (code == SQLITE_ROW || code == SQLITE_DONE);
 }
 
-static struct tally_id id_of_text(const struct analytics_writer *w, struct span text)
+static uint64_t id_of_text(const struct analytics_writer *w, struct span text)
 {
-    char            digits[17], key[CLIENT_KEY_MAX], *end;
-    struct tally_id id;
+    char key[CLIENT_KEY_MAX], digits[TALLY_ID_DIGITS + 1], *end;
 
-    if (text.n > SUFFIX_SIZE && memcmp(text.p + text.n - SUFFIX_SIZE, ELLIPSIS, sizeof ELLIPSIS - 1) == 0) {
-        memcpy(digits, text.p + text.n - ID_DIGITS, 16);
-        digits[16] = '\0';
-        id.high = strtoull(digits, &end, 16);
-        memcpy(digits, text.p + text.n - ID_DIGITS / 2, 16);
-        if (*end == '\0') {
-            id.low = strtoull(digits, &end, 16);
-            if (*end == '\0')
-                return id;
-        }
+    if (text.n > TALLY_ID_SUFFIX &&
+        memcmp(text.p + text.n - TALLY_ID_SUFFIX, TALLY_ELLIPSIS, sizeof TALLY_ELLIPSIS - 1) == 0) {
+        uint64_t id;
+
+        memcpy(digits, text.p + text.n - TALLY_ID_DIGITS, TALLY_ID_DIGITS);
+        digits[TALLY_ID_DIGITS] = '\0';
+        id = strtoull(digits, &end, 16);
+        if (*end == '\0')
+            return id;
     }
     return tally_id_of(client_key_of_text(text, key), w->seed);
 }

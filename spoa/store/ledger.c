@@ -65,19 +65,20 @@ static void join_oldest(struct ledger *l)
     l->hours_joined++;
 }
 
-/* Keeps them, or gives them back to be used again. */
-static void add_counts(struct ledger *l, struct decisions *from, struct counts *counts)
+static struct counts *open_counts(struct ledger *l, int64_t hour)
 {
-    struct counts **known = find_counts(l, counts->hour);
+    struct counts **known = find_counts(l, hour), *counts;
 
-    if (known != NULL) {
-        counts_merge(*known, counts);
-        decisions_reuse(from, counts);
-        return;
-    }
+    if (known != NULL)
+        return *known;
     if (l->counts_n == LEDGER_HOURS)
         join_oldest(l);
+    counts = counts_new();
+    if (counts == NULL)
+        abort(); /* no count may be lost */
+    counts->hour = hour;
     l->counts[l->counts_n++] = counts;
+    return counts;
 }
 
 uint64_t ledger_waiting(const struct ledger *l)
@@ -175,8 +176,10 @@ void ledger_collect(struct ledger *l, struct decisions *const *tallies, size_t n
             if (taken->hours[i].sketches != NULL)
                 add_sketches(l, taken->hours[i].hour, taken->hours[i].sketches);
             sketches_free(taken->hours[i].sketches);
-            if (taken->hours[i].counts != NULL)
-                add_counts(l, tallies[t], taken->hours[i].counts);
+            if (taken->hours[i].counts == NULL)
+                continue;
+            counts_merge(open_counts(l, taken->hours[i].hour), taken->hours[i].counts);
+            decisions_reuse(tallies[t], taken->hours[i].counts);
         }
         if (taken->copied) {
             sketches_merge(l->live, l->scratch);

@@ -10,15 +10,13 @@ static uint32_t home_of(const struct counts *c, int64_t rule)
     return (uint32_t)((uint64_t)rule * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (c->slots_n - 1);
 }
 
-struct counts *counts_new(uint32_t rules)
+struct counts *counts_new(void)
 {
     struct counts *c = calloc(1, sizeof *c);
 
     if (c == NULL)
         return NULL;
     c->slots_n = SLOTS_MIN;
-    while (c->slots_n < 2 * (uint64_t)rules)
-        c->slots_n *= 2;
     c->slots = calloc(c->slots_n, sizeof *c->slots);
     c->rules = malloc(c->slots_n / 2 * sizeof *c->rules);
     if (c->slots != NULL && c->rules != NULL)
@@ -31,6 +29,7 @@ void counts_free(struct counts *c)
 {
     if (c == NULL)
         return;
+    free(c->numbered);
     free(c->slots);
     free(c->rules);
     free(c);
@@ -38,8 +37,17 @@ void counts_free(struct counts *c)
 
 void counts_clear(struct counts *c)
 {
-    struct counts empty = { .rules = c->rules, .slots = c->slots, .slots_n = c->slots_n };
+    struct counts empty = {
+        .numbered = c->numbered,
+        .numbered_n = c->numbered_n,
+        .generation = c->generation,
+        .rules = c->rules,
+        .slots = c->slots,
+        .slots_n = c->slots_n,
+    };
 
+    if (c->numbered_n > 0)
+        memset(c->numbered, 0, c->numbered_n * sizeof *c->numbered);
     memset(c->slots, 0, c->slots_n * sizeof *c->slots);
     *c = empty;
 }
@@ -86,17 +94,31 @@ struct rule_count *counts_rule(struct counts *c, int64_t rule)
     return &c->rules[c->rules_n - 1];
 }
 
-void counts_prefetch_slot(const struct counts *c, int64_t rule)
+static void add_rules(struct counts *c, const struct rule_count *rules, size_t n)
 {
-    __builtin_prefetch(&c->slots[home_of(c, rule)]);
+    for (size_t i = 0; i < n; i++) {
+        struct rule_count *count;
+
+        if (rules[i].matched == 0)
+            continue;
+        count = counts_rule(c, rules[i].rule);
+#define X(name) count->name += rules[i].name;
+        RULE_COUNTS(X)
+#undef X
+    }
 }
 
-void counts_prefetch_rule(const struct counts *c, int64_t rule)
+void counts_number(struct counts *c, uint64_t generation, size_t n)
 {
-    uint32_t number = c->slots[home_of(c, rule)];
-
-    if (number != 0)
-        __builtin_prefetch(&c->rules[number - 1], 1);
+    if (c->generation == generation && c->numbered_n == n)
+        return;
+    add_rules(c, c->numbered, c->numbered_n);
+    free(c->numbered);
+    c->numbered = calloc(n, sizeof *c->numbered);
+    if (c->numbered == NULL)
+        abort();
+    c->numbered_n = n;
+    c->generation = generation;
 }
 
 void counts_merge(struct counts *into, const struct counts *from)
@@ -110,13 +132,8 @@ void counts_merge(struct counts *into, const struct counts *from)
         into->minutes[m].requests += from->minutes[m].requests;
         into->minutes[m].denied += from->minutes[m].denied;
     }
-    for (uint32_t i = 0; i < from->rules_n; i++) {
-        struct rule_count *count = counts_rule(into, from->rules[i].rule);
-
-#define X(name) count->name += from->rules[i].name;
-        RULE_COUNTS(X)
-#undef X
-    }
+    add_rules(into, from->rules, from->rules_n);
+    add_rules(into, from->numbered, from->numbered_n);
 }
 
 static int compare_rules(const void *left, const void *right)

@@ -2,6 +2,7 @@
 #ifndef TALLY_COUNTS_H
 #define TALLY_COUNTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/moment.h"
@@ -28,29 +29,33 @@ struct counts {
     uint64_t            left_out; /* denials that were not kept one by one */
     struct minute_count minutes[60];
 
-    /* Those that occur, and a hash table with open addressing, at most half full, of their numbers + 1. */
+    /* By number: of the rules of one rule set, the one of `generation`. What has not occurred has matched 0. */
+    struct rule_count *numbered;
+    size_t             numbered_n;
+    uint64_t           generation;
+
+    /* By id: those that occur, and a hash table with open addressing, at most half full, of their numbers + 1. */
     struct rule_count *rules;
     uint32_t          *slots;
     uint32_t           rules_n, slots_n;
 };
 
-/* Empty, with room for so many rules before it has to grow. NULL: no memory. */
-struct counts *counts_new(uint32_t rules);
+/* Where there is no memory for more, the functions below end the process: no count may be lost. */
+
+struct counts *counts_new(void);              /* NULL: no memory */
 void           counts_free(struct counts *c); /* NULL is allowed */
 void           counts_clear(struct counts *c);
 
-/* The rule's row, which is made if it is not there; valid until the next call. Ends the process when there is no memory
- * for a larger table: no count may be lost. */
+/* Room for the numbers 0 to n - 1 of that generation; those of another one go over to `rules`. */
+void counts_number(struct counts *c, uint64_t generation, size_t n);
+
+/* A rule's row among `rules`, which is made if it is not there; valid until the next call. */
 struct rule_count *counts_rule(struct counts *c, int64_t rule);
 
-/* Ask for the memory that counts_rule() will look at: first for all of a batch the one, then the other. */
-void counts_prefetch_slot(const struct counts *c, int64_t rule);
-void counts_prefetch_rule(const struct counts *c, int64_t rule);
-
-/* `hour` stays that of `into`. */
+/* Numbered or not, all come to `rules` of `into`, whose hour stays. */
 void counts_merge(struct counts *into, const struct counts *from);
 
-/* Puts the rules in ascending order. */
+/* Puts `rules` in ascending order. */
 void counts_sort(struct counts *c);
 
 static inline uint64_t counts_requests(const struct counts *c)

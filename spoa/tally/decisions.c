@@ -5,9 +5,6 @@
 
 #include "base/utf8.h"
 
-#define RULES_ROOM 256
-#define ELLIPSIS   "\xE2\x80\xA6"
-
 struct decisions {
     pthread_mutex_t lock;
     uint64_t        seed;
@@ -21,9 +18,9 @@ struct decisions {
 
     /* Of the batch. */
     struct moment          now;
+    const struct rule     *rules;
     struct decisions_hour *hour;
     struct minute_count   *minute;
-    uint32_t               prepared, located;
 };
 
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix)
@@ -74,7 +71,7 @@ static struct decisions_hour *find_hour(struct decisions *d, int64_t hour)
 
 static struct counts *get_counts(struct decisions *d, int64_t hour)
 {
-    struct counts *counts = d->spare != NULL ? d->spare : counts_new(RULES_ROOM);
+    struct counts *counts = d->spare != NULL ? d->spare : counts_new();
 
     if (counts == NULL)
         abort();
@@ -83,17 +80,18 @@ static struct counts *get_counts(struct decisions *d, int64_t hour)
     return counts;
 }
 
-void decisions_begin(struct decisions *d, struct moment now)
+void decisions_begin(struct decisions *d, struct moment now, const struct ruleset_view *view)
 {
     int64_t hour = hour_of(now.unix_us);
 
     pthread_mutex_lock(&d->lock);
     d->now = now;
-    d->prepared = d->located = 0;
     if (d->hour == NULL || d->hour->hour != hour)
         d->hour = find_hour(d, hour);
     if (d->hour->counts == NULL)
         d->hour->counts = get_counts(d, d->hour->hour);
+    counts_number(d->hour->counts, view->generation, view->held->n + 1);
+    d->rules = view->held->rules;
     d->minute = &d->hour->counts->minutes[now.unix_us > 0 ? now.unix_us / 60000000 % 60 : 0];
 }
 
@@ -117,8 +115,8 @@ static bool set_text(struct span text, char *out, size_t size)
     /* What is full to the last bytes may have been cut; that it is marked then, also when it was not, does not
      * matter. */
     if (head.n < text.n || n + 4 >= size) {
-        n = utf8_repair(head, out, size - (sizeof ELLIPSIS - 1));
-        memcpy(out + n, ELLIPSIS, sizeof ELLIPSIS);
+        n = utf8_repair(head, out, size - (sizeof TALLY_ELLIPSIS - 1));
+        memcpy(out + n, TALLY_ELLIPSIS, sizeof TALLY_ELLIPSIS);
     }
     return true;
 }
@@ -162,12 +160,18 @@ static void prepare_text(struct decisions *d, struct tally_request *request)
     request->client = text;
 }
 
+/* Number 0 is no rule. */
+static struct rule_count *count_of(const struct decisions *d, const struct rule *rule)
+{
+    return &d->hour->counts->numbered[rule != NULL ? rule - d->rules + 1 : 0];
+}
+
 void decisions_prepare(struct decisions *d, struct tally_request *request, const struct decision *decision)
 {
     const struct sketches *sketches = d->hour->sketches;
 
     for (size_t i = 0; i < decision->applied_n; i++)
-        counts_prefetch_slot(d->hour->counts, decision->applied[i]->id);
+        __builtin_prefetch(count_of(d, decision->applied[i]), 1);
     if (request->src.bits != 0) {
         request->client = client_key(request->src, d->ipv6_prefix, request->key);
         request->client_id = tally_id_of(request->client, d->seed);
@@ -175,26 +179,16 @@ void decisions_prepare(struct decisions *d, struct tally_request *request, const
         prepare_text(d, request);
     }
     request->path_id = tally_id_of(request->path, d->seed);
-    topk_prefetch(sketches->clients, request->client_id, d->prepared);
-    topk_prefetch(sketches->paths, request->path_id, d->prepared++);
-    __builtin_prefetch(&sketches->distinct.ranks[request->client_id.high >> (64 - DISTINCT_BITS)], 1);
+    topk_prefetch(sketches->clients, request->client_id);
+    topk_prefetch(sketches->paths, request->path_id);
+    distinct_prefetch(&sketches->distinct, request->client_id);
 }
 
-void decisions_locate(struct decisions *d, const struct decision *decision)
-{
-    for (size_t i = 0; i < decision->applied_n; i++)
-        counts_prefetch_rule(d->hour->counts, decision->applied[i]->id);
-    topk_prefetch_slot(d->hour->sketches->clients, d->located);
-    topk_prefetch_slot(d->hour->sketches->paths, d->located++);
-}
-
-static int64_t decider_of(const struct decision *decision)
+static const struct rule *decider_of(const struct decision *decision)
 {
     if (decision->verdict != VERDICT_ALLOW)
-        return decision->rule != NULL ? decision->rule->id : 0;
-    if (decision->end != NULL)
-        return decision->end->id;
-    return decision->tightest != NULL ? decision->tightest->id : 0;
+        return decision->rule;
+    return decision->end != NULL ? decision->end : decision->tightest;
 }
 
 /* What shadow rules would have refused. `uses` are those of the limits among the rules that apply, in the same
@@ -207,8 +201,9 @@ static void add_applied(struct decisions *d, const struct tally_request *request
     for (size_t i = 0; i < decision->applied_n; i++) {
         const struct rule      *rule = decision->applied[i];
         const struct limit_use *limit = rule->action == RULE_LIMIT ? use++ : NULL;
-        struct rule_count      *count = counts_rule(counts, rule->id);
+        struct rule_count      *count = count_of(d, rule);
 
+        count->rule = rule->id;
         count->matched++;
         if (!rule->shadow || rule->slow || rule->action == RULE_ALLOW || (limit != NULL && !limit->used_up))
             continue;
@@ -231,12 +226,11 @@ void decisions_add(struct decisions *d, const struct tally_request *request, con
     struct counts     *counts = d->hour->counts;
     struct sketches   *sketches = d->hour->sketches;
     uint64_t           sums[TOPK_SUMS] = { 0 };
-    int64_t            decider = decider_of(decision);
-    struct rule_count *count;
+    const struct rule *decider = decider_of(decision);
+    struct rule_count *count = count_of(d, decider);
 
     add_applied(d, request, decision);
-    count = counts_rule(counts, decider);
-    if (decider == 0)
+    if (decider == NULL)
         count->matched++;
     d->minute->requests++;
     switch (decision->verdict) {
@@ -254,15 +248,16 @@ void decisions_add(struct decisions *d, const struct tally_request *request, con
         d->minute->denied++;
         sums[SUM_DENIED] = 1;
         if (!note_denial(d, request,
-                         &(struct denial){
-                             .rule = decider, .status = decision->status, .retry_after_s = decision->retry_after_s }))
+                         &(struct denial){ .rule = count->rule,
+                                           .status = decision->status,
+                                           .retry_after_s = decision->retry_after_s }))
             counts->left_out++;
         break;
     }
     topk_add(sketches->clients, request->client_id, request->client, 1, sums);
     topk_add(sketches->paths, request->path_id, request->path, 1, sums);
     if (request->client.n > 0)
-        distinct_add(&sketches->distinct, request->client_id.high);
+        distinct_add(&sketches->distinct, request->client_id);
 }
 
 /* ---- taking ---- */
@@ -296,15 +291,6 @@ void decisions_take(struct decisions *d, int64_t hour, struct sketches *copy, st
 
 void decisions_reuse(struct decisions *d, struct counts *counts)
 {
-    /* One in which many rules were met will meet as many again: growing is for the thread that has time. */
-    if (4 * counts->rules_n > counts->slots_n) {
-        struct counts *larger = counts_new(counts->slots_n);
-
-        if (larger != NULL) {
-            counts_free(counts);
-            counts = larger;
-        }
-    }
     counts_clear(counts);
     pthread_mutex_lock(&d->lock);
     if (d->spare == NULL) {

@@ -12,6 +12,7 @@
 
 #include "base/utf8.h"
 #include "policy/decide.h"
+#include "policy/publish.h"
 #include "tally/counts.h"
 #include "tally/sketches.h"
 
@@ -38,12 +39,12 @@ struct denial {
 
 /* One request, from the match to the end of its batch. The spans are borrowed. */
 struct tally_request {
-    struct address  src;      /* bits == 0: none */
-    struct span     src_text; /* of a src that is no address */
-    struct span     method, host, path;
-    struct span     client; /* from here on filled by decisions_prepare() */
-    struct tally_id client_id, path_id;
-    char            key[UTF8_REPAIRED_MAX(TALLY_SRC_MAX)];
+    struct address src;      /* bits == 0: none */
+    struct span    src_text; /* of a src that is no address */
+    struct span    method, host, path;
+    struct span    client; /* from here on filled by decisions_prepare() */
+    uint64_t       client_id, path_id;
+    char           key[UTF8_REPAIRED_MAX(TALLY_SRC_MAX)];
 };
 
 struct decisions;
@@ -52,11 +53,11 @@ struct decisions;
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix);
 void              decisions_free(struct decisions *d); /* NULL is allowed */
 
-/* ---- the worker: begin; prepare, locate and add, each for all of a batch; end ---- */
+/* ---- the worker: begin; prepare and add, each for all of a batch; end ---- */
 
-void decisions_begin(struct decisions *d, struct moment now);
+/* `view`: holds the rule set that all of the batch was decided by. */
+void decisions_begin(struct decisions *d, struct moment now, const struct ruleset_view *view);
 void decisions_prepare(struct decisions *d, struct tally_request *request, const struct decision *decision);
-void decisions_locate(struct decisions *d, const struct decision *decision);
 void decisions_add(struct decisions *d, const struct tally_request *request, const struct decision *decision);
 void decisions_end(struct decisions *d);
 
@@ -78,7 +79,7 @@ struct decisions_taken {
  * is not NULL. */
 void decisions_take(struct decisions *d, int64_t hour, struct sketches *copy, struct decisions_taken *taken);
 
-/* Gives totals back for another use, so that the worker need not allocate. */
+/* Gives totals that were taken back for another use, so that the worker need not allocate. */
 void decisions_reuse(struct decisions *d, struct counts *counts);
 
 #endif

@@ -24,7 +24,7 @@ struct distinct {
     uint8_t ranks[DISTINCT_REGISTERS]; /* 0: nothing was seen; at most DISTINCT_RANK_MAX */
 };
 
-/* `hash`: 64 bits, each as good as random; one half of a tally_id. */
+/* `hash`: 64 bits, each as good as random; such as a tally_id_of(). */
 static inline void distinct_add(struct distinct *d, uint64_t hash)
 {
     uint8_t *rank = &d->ranks[hash >> (64 - DISTINCT_BITS)];
@@ -33,6 +33,12 @@ static inline void distinct_add(struct distinct *d, uint64_t hash)
 
     if (seen > *rank)
         *rank = seen;
+}
+
+/* Asks for the memory that distinct_add() will look at. */
+static inline void distinct_prefetch(const struct distinct *d, uint64_t hash)
+{
+    __builtin_prefetch(&d->ranks[hash >> (64 - DISTINCT_BITS)], 1);
 }
 
 void     distinct_merge(struct distinct *into, const struct distinct *from);

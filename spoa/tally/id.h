@@ -1,31 +1,26 @@
-/* What tells one client or path from another in the tallies: a hash of 128 bits. Texts are for people.
+/* What tells one client or path from another in the tallies: a hash of 64 bits. Texts are for people.
  *
- * By accident two of a billion keys share an id with a probability below 1e-20. On purpose nobody makes them share one
- * who does not know the seed, so it should be random. Ids are compared across workers, hours and restarts: the seed
- * belongs to the analytics database and is as old as the tallies in it. */
+ * By accident, of ten million keys that are counted beside a thousand kept ones, one shares the id of one of these with a
+ * probability of 1e-9. On purpose nobody makes them share one who does not know the seed, so it should be random. Ids
+ * are compared across workers, hours and restarts: the seed belongs to the analytics database and is as old as the
+ * tallies in it. */
 #ifndef TALLY_ID_H
 #define TALLY_ID_H
 
 #include <stdint.h>
 
 #include "base/hash.h"
-
 #include "base/span.h"
 
-struct tally_id {
-    uint64_t low, high; /* each a good 64-bit hash of its own */
-};
+/* How a text that is too long for a summary ends: an ellipsis (U+2026, which neither addresses nor normalised paths
+ * hold), and the id in hexadecimal, so that kept texts are as different as ids are. */
+#define TALLY_ELLIPSIS  "\xE2\x80\xA6"
+#define TALLY_ID_DIGITS 16
+#define TALLY_ID_SUFFIX (sizeof TALLY_ELLIPSIS - 1 + TALLY_ID_DIGITS)
 
-static inline struct tally_id tally_id_of(struct span key, uint64_t seed)
+static inline uint64_t tally_id_of(struct span key, uint64_t seed)
 {
-    XXH128_hash_t hash = XXH3_128bits_withSeed(key.p, key.n, seed);
-
-    return (struct tally_id){ .low = hash.low64, .high = hash.high64 };
-}
-
-static inline bool tally_id_eq(struct tally_id a, struct tally_id b)
-{
-    return a.low == b.low && a.high == b.high;
+    return XXH3_64bits_withSeed(key.p, key.n, seed);
 }
 
 #endif

@@ -46,31 +46,37 @@ void sketches_merge(struct sketches *into, const struct sketches *from)
     distinct_merge(&into->distinct, &from->distinct);
 }
 
-static struct span network_key(const struct network *network, char *out)
-{
-    out[0] = '\0';
-    memcpy(out + 1, network, sizeof *network);
-    return (struct span){ out, CLIENT_KEY_MAX };
-}
+/* NUL, and 4 bytes of an IPv4 address, or 16 of an IPv6 network and its prefix. A network of IPv4 is nobody's. */
+#define IPV4_KEY 5
+#define IPV6_KEY 18
 
 struct span client_key(struct address address, unsigned ipv6_prefix, char *out)
 {
-    unsigned       prefix = address.bits == 128 ? ipv6_prefix : address.bits;
-    struct network network = { .address = address, .prefix = (uint8_t)prefix };
-
-    if (prefix < address.bits)
-        network.address = address_masked(address, prefix);
-    return network_key(&network, out);
+    out[0] = '\0';
+    if (address.bits == 32) {
+        memcpy(out + 1, address.bytes, 4);
+        return (struct span){ out, IPV4_KEY };
+    }
+    address = address_masked(address, ipv6_prefix);
+    memcpy(out + 1, address.bytes, sizeof address.bytes);
+    out[IPV6_KEY - 1] = (char)ipv6_prefix;
+    return (struct span){ out, IPV6_KEY };
 }
 
 struct span client_text(struct span key, char *out)
 {
-    struct network network;
+    struct address address;
+    unsigned       prefix = 32;
 
-    if (key.n != CLIENT_KEY_MAX || key.p[0] != '\0')
+    if (key.n == 0 || key.p[0] != '\0')
         return key;
-    memcpy(&network, key.p + 1, sizeof network);
-    return (struct span){ out, network_format(network.address, network.prefix, out) };
+    if (key.n == IPV4_KEY) {
+        address = address_from_v4(key.p + 1);
+    } else {
+        address = address_from_v6(key.p + 1);
+        prefix = (uint8_t)key.p[IPV6_KEY - 1];
+    }
+    return (struct span){ out, network_format(address, prefix, out) };
 }
 
 struct span client_key_of_text(struct span text, char *out)
@@ -78,7 +84,7 @@ struct span client_key_of_text(struct span text, char *out)
     struct network network;
     bool           exact;
 
-    if (!network_parse(text, &network, &exact) || !exact)
+    if (!network_parse(text, &network, &exact) || !exact || (network.address.bits == 32 && network.prefix < 32))
         return text;
-    return network_key(&network, out);
+    return client_key(network.address, network.prefix, out);
 }

@@ -30,7 +30,7 @@ void             sketches_clear(struct sketches *s);
 void             sketches_copy(struct sketches *into, const struct sketches *from);
 void             sketches_merge(struct sketches *into, const struct sketches *from);
 
-#define CLIENT_KEY_MAX (1 + sizeof(struct network))
+#define CLIENT_KEY_MAX 18
 
 /* Of a client that is an address; into `out` of CLIENT_KEY_MAX bytes. */
 struct span client_key(struct address address, unsigned ipv6_prefix, char *out);

@@ -1,13 +1,11 @@
 #include "tally/topk_state.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define ELLIPSIS   "\xE2\x80\xA6"
-#define ID_DIGITS  32
-#define SUFFIX_MAX (sizeof ELLIPSIS - 1 + ID_DIGITS)
-
-_Static_assert(SUFFIX_MAX < TOPK_TEXT_MIN, "a shortened text begins with some of the text");
+_Static_assert(TALLY_ID_SUFFIX < TOPK_TEXT_MIN, "a shortened text begins with some of the text");
 _Static_assert(sizeof(struct topk_entry) == 64, "an entry is one cache line");
 
 struct topk *topk_new(uint32_t keys, uint32_t text_max)
@@ -74,52 +72,26 @@ uint64_t topk_floor(const struct topk *t)
     return t->now.floor;
 }
 
-uint32_t topk_find(const struct topk *t, struct tally_id id)
+void topk_prefetch(const struct topk *t, uint64_t id)
 {
-    uint32_t tag = (uint32_t)id.low;
-
-    for (uint32_t i = tag & t->slot_mask; t->slots[i].entry != 0; i = (i + 1) & t->slot_mask) {
-        uint32_t e = t->slots[i].entry - 1;
-
-        if (t->slots[i].tag == tag && tally_id_eq(t->entries[e].id, id))
-            return e;
-    }
-    return TOPK_NONE;
-}
-
-void topk_prefetch(const struct topk *t, struct tally_id id, uint32_t ahead)
-{
-    uint32_t e = t->now.hand + ahead;
-
-    __builtin_prefetch(&t->slots[(uint32_t)id.low & t->slot_mask]);
-    if (e >= t->keys)
-        return;
-    __builtin_prefetch(&t->entries[e], 1);
-    __builtin_prefetch(t->texts + (size_t)e * t->text_max, 1);
-}
-
-void topk_prefetch_slot(const struct topk *t, uint32_t ahead)
-{
-    uint32_t e = t->now.hand + ahead;
-
-    if (e < t->now.used)
-        __builtin_prefetch(&t->slots[(uint32_t)t->entries[e].id.low & t->slot_mask], 1);
+    __builtin_prefetch(&t->slots[(uint32_t)id & t->slot_mask], 1);
 }
 
 static void link_entry(struct topk *t, uint32_t e)
 {
-    uint32_t tag = (uint32_t)t->entries[e].id.low, i = tag & t->slot_mask;
+    uint32_t tag = (uint32_t)t->entries[e].id, i = tag & t->slot_mask;
 
     while (t->slots[i].entry != 0)
         i = (i + 1) & t->slot_mask;
-    t->slots[i] = (struct topk_slot){ .tag = tag, .entry = e + 1 };
+    t->slots[i].tag = tag;
+    t->slots[i].entry = e + 1;
 }
 
 /* Closes the gap (Knuth, The Art of Computer Programming 3, 6.4, algorithm R), so that no search passes over what has
  * long gone. */
 static void unlink_entry(struct topk *t, uint32_t e)
 {
-    uint32_t gap = (uint32_t)t->entries[e].id.low & t->slot_mask;
+    uint32_t gap = (uint32_t)t->entries[e].id & t->slot_mask;
 
     while (t->slots[gap].entry != e + 1)
         gap = (gap + 1) & t->slot_mask;
@@ -128,7 +100,8 @@ static void unlink_entry(struct topk *t, uint32_t e)
 
         if (from_home < ((i - gap) & t->slot_mask))
             continue; /* the gap is before where it may be */
-        t->slots[gap] = t->slots[i];
+        t->slots[gap].tag = t->slots[i].tag;
+        t->slots[gap].entry = t->slots[i].entry;
         gap = i;
     }
     t->slots[gap].entry = 0;
@@ -166,6 +139,21 @@ static uint32_t find_least(struct topk *t)
     return e;
 }
 
+static uint64_t *passed_of(struct topk *t, uint64_t id)
+{
+    struct topk_slot *slot = &t->slots[(uint32_t)id & t->slot_mask];
+
+    if (slot->passed < t->now.passed_min)
+        slot->passed = t->now.passed_min;
+    return &slot->passed;
+}
+
+static void raise(uint64_t *bound, uint64_t to)
+{
+    if (*bound < to)
+        *bound = to;
+}
+
 /* A place for a key. */
 static uint32_t make_place(struct topk *t)
 {
@@ -174,15 +162,16 @@ static uint32_t make_place(struct topk *t)
     if (t->now.used < t->keys)
         return t->now.used++;
     e = find_least(t);
-    t->now.floor = t->bounds[e];
+    raise(passed_of(t, t->entries[e].id), t->bounds[e]);
+    raise(&t->now.floor, t->bounds[e]);
     unlink_entry(t, e);
     return e;
 }
 
 static void set_text(struct topk *t, uint32_t e, struct span text)
 {
-    struct tally_id id = t->entries[e].id;
-    char           *out = t->texts + (size_t)e * t->text_max;
+    char *out = t->texts + (size_t)e * t->text_max;
+    char  suffix[TALLY_ID_SUFFIX + 1];
 
     t->entries[e].text_n = (uint32_t)(text.n <= t->text_max ? text.n : t->text_max);
     if (text.n <= t->text_max) {
@@ -190,53 +179,64 @@ static void set_text(struct topk *t, uint32_t e, struct span text)
             memcpy(out, text.p, text.n);
         return;
     }
-    memcpy(out, text.p, t->text_max - SUFFIX_MAX);
-    out += t->text_max - SUFFIX_MAX;
-    memcpy(out, ELLIPSIS, sizeof ELLIPSIS - 1);
-    out += sizeof ELLIPSIS - 1;
-    for (int i = 0; i < ID_DIGITS / 2; i++) {
-        out[i] = "0123456789abcdef"[id.high >> (60 - 4 * i) & 15];
-        out[ID_DIGITS / 2 + i] = "0123456789abcdef"[id.low >> (60 - 4 * i) & 15];
-    }
+    memcpy(out, text.p, t->text_max - TALLY_ID_SUFFIX);
+    snprintf(suffix, sizeof suffix, TALLY_ELLIPSIS "%0*" PRIx64, TALLY_ID_DIGITS, t->entries[e].id);
+    memcpy(out + t->text_max - TALLY_ID_SUFFIX, suffix, TALLY_ID_SUFFIX);
 }
 
-void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS])
+static void put(struct topk *t, uint32_t e, const struct topk_row *row)
 {
-    uint32_t e = topk_find(t, id);
+    t->entries[e] = (struct topk_entry){ .id = row->id, .error = row->error };
+    memcpy(t->entries[e].sums, row->sums, sizeof row->sums);
+    t->bounds[e] = row->count + row->error;
+    set_text(t, e, row->text);
+    link_entry(t, e);
+}
+
+/* Instead of the one with the least bound. */
+__attribute__((noinline)) static void take_in(struct topk *t, uint64_t id, struct span text, uint64_t count,
+                                              const uint64_t sums[TOPK_SUMS])
+{
+    struct topk_row row = { .id = id, .text = text, .count = count, .error = *passed_of(t, id) };
+
+    memcpy(row.sums, sums, sizeof row.sums);
+    put(t, make_place(t), &row);
+}
+
+void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS])
+{
+    uint32_t  e = topk_find(t, id);
+    uint64_t *passed, bound;
 
     t->now.count += count;
     for (int i = 0; i < TOPK_SUMS; i++)
         t->now.sums[i] += sums[i];
-    if (e == TOPK_NONE) {
-        if (count == 0)
-            return;
-        e = make_place(t);
-        t->entries[e] = (struct topk_entry){ .id = id, .error = t->now.floor };
-        t->bounds[e] = t->now.floor;
-        set_text(t, e, text);
-        link_entry(t, e);
+    if (e != TOPK_NONE) {
+        t->bounds[e] += count;
+        for (int i = 0; i < TOPK_SUMS; i++)
+            t->entries[e].sums[i] += sums[i];
+        return;
     }
-    t->bounds[e] += count;
-    for (int i = 0; i < TOPK_SUMS; i++)
-        t->entries[e].sums[i] += sums[i];
+    if (count == 0)
+        return;
+    passed = passed_of(t, id);
+    bound = *passed + count;
+    if (t->now.used == t->keys && (bound <= t->now.least || bound <= t->bounds[find_least(t)])) {
+        *passed = bound;
+        raise(&t->now.floor, bound);
+        return;
+    }
+    take_in(t, id, text, count, sums);
 }
 
 void topk_offer(struct topk *t, const struct topk_row *row)
 {
     uint64_t bound = row->count + row->error;
-    uint32_t e;
 
-    if (t->now.used == t->keys && bound <= t->bounds[find_least(t)]) {
-        if (bound > t->now.floor)
-            t->now.floor = bound;
-        return;
-    }
-    e = make_place(t);
-    t->entries[e] = (struct topk_entry){ .id = row->id, .error = row->error };
-    memcpy(t->entries[e].sums, row->sums, sizeof row->sums);
-    t->bounds[e] = bound;
-    set_text(t, e, row->text);
-    link_entry(t, e);
+    if (t->now.used == t->keys && bound <= t->bounds[find_least(t)])
+        raise(&t->now.floor, bound);
+    else
+        put(t, make_place(t), row);
 }
 
 struct topk_row topk_row_of(const struct topk *t, uint32_t e)

@@ -1,7 +1,9 @@
 /* The heaviest keys of a stream (client addresses, paths) in bounded memory, with totals that are exact.
  *
  * Space-Saving (Metwally, Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams",
- * 2005): a new key that finds no place takes that of the key with the least bound. Of each kept key is known
+ * 2005): a new key that finds no place takes that of the key with the least bound. With a filter before it (Homem,
+ * Carvalho: "Finding top-k elements in data streams", 2010): it does so once it may be heavier than that. Of each kept
+ * key is known
  *
  *      count    what was counted for it since it was last taken in: exact, and part of no other row
  *      error    what may have been counted for it before: at most this much
@@ -36,9 +38,9 @@
 struct topk;
 
 struct topk_row {
-    struct tally_id id;
-    struct span     text; /* borrowed: until the summary next changes */
-    uint64_t        count, error, sums[TOPK_SUMS];
+    uint64_t    id;
+    struct span text; /* borrowed: until the summary next changes */
+    uint64_t    count, error, sums[TOPK_SUMS];
 };
 
 /* Keeps 1 to TOPK_KEYS_MAX keys, and TOPK_TEXT_MIN to TOPK_TEXT_MAX bytes of the text of each. NULL: no memory. */
@@ -46,16 +48,13 @@ struct topk *topk_new(uint32_t keys, uint32_t text_max);
 void         topk_free(struct topk *t); /* NULL is allowed */
 void         topk_clear(struct topk *t);
 
-/* Counts. A text longer than text_max is kept as its beginning, an ellipsis (U+2026, which neither addresses nor
- * normalised paths hold) and the id in hexadecimal: kept texts are as different as ids are. With a `count` of 0 the
+/* Counts. A text longer than text_max is kept as its beginning and the suffix of tally/id.h. With a `count` of 0 the
  * sums are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates
  * nothing. */
-void topk_add(struct topk *t, struct tally_id id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
+void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
-/* Ask for the memory that topk_add() will need: for all of a batch the one, then the other. `ahead`: how many of the
- * batch come before; a key that finds no place will probably evict that many entries behind the hand. Hints only. */
-void topk_prefetch(const struct topk *t, struct tally_id id, uint32_t ahead);
-void topk_prefetch_slot(const struct topk *t, uint32_t ahead);
+/* Asks for the memory that topk_add() will look at first. A hint only. */
+void topk_prefetch(const struct topk *t, uint64_t id);
 
 /* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor.
  * Rows that cannot be, and those for which there is no room, count as not kept. */
@@ -75,13 +74,5 @@ void topk_rows(const struct topk *t, struct topk_row *rows);
 /* What is not in the first `n` of these rows; all there is, when n is 0. `count` may be too high by `error`, for what
  * belongs to these rows, never too low. Text and id are empty. */
 struct topk_row topk_other(const struct topk *t, const struct topk_row *rows, size_t n);
-
-/* Writes it at `blob`, which has room for topk_blob_max() bytes, and returns how many they are. */
-size_t topk_blob_max(const struct topk *t);
-size_t topk_write(const struct topk *t, void *blob);
-
-/* Replaces what is in `t`. False: it is no such blob, or has longer texts than t; then `t` is empty. Where there are
- * more keys than `t` keeps, the lightest go to `other`. */
-bool topk_read(struct topk *t, struct span blob);
 
 #endif

@@ -3,13 +3,14 @@
  * negative.
  *
  * - Empty: 0 <= 0. Counting a kept key or one that finds room adds the same to both sides.
- * - Evicting the least bound L, all m >= k places being used: each of the m terms, the evicted one's included, falls by
- *   L - F. The newcomer has L and what is counted; the evicted one had become 0. N - k L is less than before by k (L -
- * F).
+ * - Counting c in `passed`, all m >= k places being used: F rises by d <= c, since passed <= F. The m terms fall by d
+ *   each, N - k F grows by c - k d.
+ * - Evicting the least bound L, the same: each of the m terms, the evicted one's included, falls by L - F. The newcomer
+ *   has passed + c <= F + c instead of L. N - k L is less than before by k (L - F), but for c.
  * - Merging A and B: a key's new bound is the sum of its bounds, where the one that does not keep it contributes its
  *   floor. With F = F_A + F_B the terms are the sums of the terms of A and B, so the claim holds for all keys of both.
- * If
- *   they are more than the m >= k places, F rises to the greatest bound that is dropped: m kept terms fall by as much.
+ *   If they are more than the m >= k places, F rises to the greatest bound that is dropped: m kept terms fall by as
+ *   much.
  *
  * That F bounds what is not kept, and count and count + error a kept key's truth, follows step by step from their being
  * true of A and B. */
@@ -52,6 +53,7 @@ void topk_merge(struct topk *into, const struct topk *from)
         row.error += into_floor;
         topk_offer(into, &row);
     }
+    into->now.passed_min = into->now.floor;
 }
 
 void topk_restore(struct topk *t, const struct topk_row *total, const struct topk_row *rows, size_t n)
@@ -76,6 +78,7 @@ void topk_restore(struct topk *t, const struct topk_row *total, const struct top
             left.sums[i] -= row.sums[i];
         topk_offer(t, &row);
     }
+    t->now.passed_min = t->now.floor;
 }
 
 static int compare_rows(const void *left, const void *right)
@@ -91,9 +94,7 @@ static int compare_rows(const void *left, const void *right)
         return order;
     if (a->text.n != b->text.n)
         return a->text.n < b->text.n ? -1 : 1;
-    if (a->id.high != b->id.high)
-        return a->id.high < b->id.high ? -1 : 1;
-    return (a->id.low > b->id.low) - (a->id.low < b->id.low);
+    return (a->id > b->id) - (a->id < b->id);
 }
 
 void topk_rows(const struct topk *t, struct topk_row *rows)

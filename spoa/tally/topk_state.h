@@ -1,22 +1,22 @@
 /* What is in a struct topk, for the files that make it up.
  *
- *      slots     tag, entry | ...    a hash table with open addressing, at most a quarter full (a flood of new keys
- * took
- *                                    1.5 times as long in one that was half full)
- *      bounds    count + error       apart from the rest, for the search for the least
+ *      slots     tag, entry, passed | ...   a hash table with open addressing, at most a quarter full (a flood of new
+ *                                           keys took 1.5 times as long in one that was half full)
+ *      bounds    count + error              apart from the rest, for the search for the least
  *      lows      of each block of bounds
- *      entries   id, error, sums     one cache line each
+ *      entries   id, error, sums            one cache line each
  *      texts     text_max bytes each
  *
- * Keys are taken in until all `keys` places are used; from then on each new one evicts one with the least bound, which
- * is found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has passed the
- * last one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries what none
- * of them is below, as of when the hand last passed, so that it can step over blocks. In a flood that is about two
- * visits for each eviction; where each one raises the least bound, two or three blocks (0.09 us; 0.9 us without
- * blocks). Heaps and the bucket list of the paper have to be kept in order for each one counted, also when no key is
- * evicted.
+ * Keys are taken in until all `keys` places are used. From then on one that is not kept is counted in `passed`, which
+ * it shares with all that would like the same slot, and so is known to have no more than that. It takes the place of
+ * the key with the least bound once that is less.
  *
- * Always: error <= floor <= bound, and floor <= what is in other. */
+ * The least is found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has
+ * passed the last one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries
+ * what none of them is below, as of when the hand last passed, so that it can step over blocks. Heaps and the bucket
+ * list of the first paper have to be kept in order for each one counted, also when no key is evicted.
+ *
+ * Always: error <= floor <= bound, passed <= floor, and floor <= what is in other. */
 #ifndef TALLY_TOPK_STATE_H
 #define TALLY_TOPK_STATE_H
 
@@ -26,15 +26,16 @@
 #define TOPK_BLOCK 32
 
 struct topk_entry {
-    _Alignas(64) struct tally_id id;
+    _Alignas(64) uint64_t id;
     uint64_t error;
     uint64_t sums[TOPK_SUMS];
     uint32_t text_n;
 };
 
 struct topk_slot {
-    uint32_t tag;   /* low bits of the id; where it would like to be is tag & slot_mask */
-    uint32_t entry; /* 0: empty; else entry + 1 */
+    uint32_t tag;    /* low bits of the id; where it would like to be is tag & slot_mask */
+    uint32_t entry;  /* 0: empty; else entry + 1 */
+    uint64_t passed; /* bounds each key that would like to be here and is not kept; now.passed_min does, too */
 };
 
 struct topk {
@@ -47,7 +48,7 @@ struct topk {
     char              *texts;
 
     struct topk_state {
-        uint64_t floor;
+        uint64_t floor, passed_min;
         uint64_t count, sums[TOPK_SUMS]; /* of all, kept or not */
         uint64_t least;
         uint32_t hand, used;
@@ -55,7 +56,18 @@ struct topk {
 };
 
 /* The key's entry, or TOPK_NONE. */
-uint32_t topk_find(const struct topk *t, struct tally_id id);
+static inline uint32_t topk_find(const struct topk *t, uint64_t id)
+{
+    uint32_t tag = (uint32_t)id;
+
+    for (uint32_t i = tag & t->slot_mask; t->slots[i].entry != 0; i = (i + 1) & t->slot_mask) {
+        uint32_t e = t->slots[i].entry - 1;
+
+        if (t->slots[i].tag == tag && t->entries[e].id == id)
+            return e;
+    }
+    return TOPK_NONE;
+}
 
 /* Takes in a key that is not kept and whose bound is not below the floor, if it is heavier than another or there is
  * room. Otherwise the floor rises to its bound. Totals stay as they are. */

@@ -27,9 +27,9 @@
 #define ROUNDS  7
 
 struct sample {
-    struct tally_id id;
-    char            text[15];
-    uint8_t         n;
+    uint64_t id;
+    char     text[15];
+    uint8_t  n;
 };
 
 static struct sample *samples;
@@ -118,7 +118,7 @@ static void measure_late_flood(void)
 
         topk_clear(t);
         for (uint64_t i = 0; i < KEYS; i++)
-            topk_add(t, (struct tally_id){ random_u64(&state), 0 }, SPAN_LITERAL("kept"), i == 0 ? 1 : N + i, sums);
+            topk_add(t, random_u64(&state), SPAN_LITERAL("kept"), i == 0 ? 1 : N + i, sums);
         start = seconds();
         feed(t, N / 2);
         best = fmin(best, seconds() - start);
@@ -150,15 +150,12 @@ static void measure_long_paths(void)
 static void measure_whole(void)
 {
     struct topk *a = topk_new(KEYS, 48), *b = topk_new(KEYS, 48), *c = topk_new(KEYS, 48);
-    double       merge = 1e9, copy = 1e9, read = 1e9, write = 1e9, start;
-    struct span  blob = { NULL, 0 };
-    char        *bytes;
+    double       merge = 1e9, copy = 1e9, start;
 
     feed(a, N / 2);
     samples += N / 2;
     feed(b, N / 2);
     samples -= N / 2;
-    bytes = malloc(topk_blob_max(a));
     for (int round = 0; round < 10 * ROUNDS; round++) {
         start = seconds();
         topk_copy(c, a);
@@ -166,17 +163,8 @@ static void measure_whole(void)
         start = seconds();
         topk_merge(c, b);
         merge = fmin(merge, seconds() - start);
-        start = seconds();
-        blob = (struct span){ bytes, topk_write(a, bytes) };
-        write = fmin(write, seconds() - start);
-        start = seconds();
-        if (!topk_read(c, blob))
-            abort();
-        read = fmin(read, seconds() - start);
     }
-    printf("copy %.1f us, merge %.1f us, write %.1f us, read %.1f us, %zu bytes\n", copy * 1e6, merge * 1e6,
-           write * 1e6, read * 1e6, blob.n);
-    free(bytes);
+    printf("copy %.1f us, merge %.1f us\n", copy * 1e6, merge * 1e6);
     topk_free(a);
     topk_free(b);
     topk_free(c);
@@ -192,12 +180,12 @@ static void measure_others(const uint64_t *ranks)
     for (int round = 0; round < ROUNDS; round++) {
         start = seconds();
         for (int i = 0; i < N; i++)
-            sum += tally_id_of((struct span){ samples[i].text, samples[i].n }, 1).low;
+            sum += tally_id_of((struct span){ samples[i].text, samples[i].n }, 1);
         id = fmin(id, seconds() - start);
         d = (struct distinct){ 0 };
         start = seconds();
         for (int i = 0; i < N; i++)
-            distinct_add(&d, samples[i].id.low);
+            distinct_add(&d, samples[i].id);
         distinct = fmin(distinct, seconds() - start);
         start = seconds();
         for (int i = 0; i < 100; i++)
@@ -215,13 +203,14 @@ static void measure_others(const uint64_t *ranks)
         abort();
 }
 
-static void tally_batch(struct decisions *d, const uint64_t *ranks, const struct rule *rules)
+static void tally_batch(struct decisions *d, const uint64_t *ranks, const struct ruleset_view *view)
 {
     static struct tally_request requests[16];
     static struct decision      decisions[16];
     static char                 paths[16][32];
+    const struct rule          *rules = view->held->rules;
 
-    decisions_begin(d, (struct moment){ .unix_us = HOUR_US });
+    decisions_begin(d, (struct moment){ .unix_us = HOUR_US }, view);
     for (int i = 0; i < 16; i++) {
         uint32_t client = (uint32_t)ranks[i], rule = (uint32_t)(ranks[i] * 7919 % 10000);
 
@@ -237,17 +226,17 @@ static void tally_batch(struct decisions *d, const uint64_t *ranks, const struct
     for (int i = 0; i < 16; i++)
         decisions_prepare(d, &requests[i], &decisions[i]);
     for (int i = 0; i < 16; i++)
-        decisions_locate(d, &decisions[i]);
-    for (int i = 0; i < 16; i++)
         decisions_add(d, &requests[i], &decisions[i]);
     decisions_end(d);
 }
 
 static void measure_decisions(const char *name, const uint64_t *ranks)
 {
-    struct decisions *d = decisions_new(1, 64);
-    struct rule      *rules = calloc(10002, sizeof *rules);
-    double            best = 1e9;
+    struct decisions   *d = decisions_new(1, 64);
+    struct rule        *rules = calloc(10002, sizeof *rules);
+    struct ruleset      set = { .rules = rules, .n = 10002 };
+    struct ruleset_view view = { .held = &set, .generation = 1 };
+    double              best = 1e9;
 
     for (int i = 0; i < 10002; i++)
         rules[i] = (struct rule){ .id = i + 1, .action = RULE_LIMIT };
@@ -255,7 +244,7 @@ static void measure_decisions(const char *name, const uint64_t *ranks)
         double start = seconds();
 
         for (int i = 0; i + 16 <= N; i += 16)
-            tally_batch(d, ranks + i, rules);
+            tally_batch(d, ranks + i, &view);
         best = fmin(best, seconds() - start);
     }
     printf("%-34s %8.1f\n", name, best / N * 1e9);

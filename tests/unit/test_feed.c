@@ -417,7 +417,7 @@ START_TEST(fold)
         ck_assert_uint_eq(into->hours[i].status_2xx, 1);
         ck_assert_uint_eq(topk_size(into->hours[i].paths), 1);
         topk_rows(into->hours[i].paths, rows);
-        ck_assert(tally_id_eq(rows[0].id, tally_id_of(SPAN_LITERAL("/items/1"), 7)));
+        ck_assert(rows[0].id == tally_id_of(SPAN_LITERAL("/items/1"), 7));
     }
     responses_free(into);
 }

@@ -1,5 +1,5 @@
 /* Heavy hitters against exact counts: each bound and each total that topk.h promises, for streams that are kind,
- * hostile and in between, for merges in any order, and after a trip through a blob. */
+ * hostile and in between, for merges in any order, and after they were kept elsewhere. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static uint64_t below(uint64_t n)
 
 /* One key of a stream. Every third text is too long to be kept whole, but says early whose it is. With `collide` all
  * ids look alike in the bits that a hash table would use. */
-static struct tally_id key_of(unsigned key, bool collide, char text[128], struct span *span)
+static uint64_t key_of(unsigned key, bool collide, char text[128], struct span *span)
 {
     int n = snprintf(
         text, 128, "/%u/%.*s", key, key % 3 == 0 ? 90 : 0,
@@ -34,7 +34,7 @@ static struct tally_id key_of(unsigned key, bool collide, char text[128], struct
 
     *span = (struct span){ text, (size_t)n };
     if (collide)
-        return key % 2 ? (struct tally_id){ key % 3 + ((uint64_t)key << 32), 0 } : (struct tally_id){ key % 3, key };
+        return key % 3 + ((uint64_t)key << (key % 2 ? 32 : 48));
     return tally_id_of(*span, 7);
 }
 
@@ -75,10 +75,10 @@ static void pair_clear(struct pair *p)
 
 static void pair_add(struct pair *p, unsigned key, uint64_t count, uint64_t denied, uint64_t ms)
 {
-    uint64_t        sums[TOPK_SUMS] = { denied, ms, ms > 0 };
-    char            text[128];
-    struct span     span;
-    struct tally_id id = key_of(key, p->collide, text, &span);
+    uint64_t    sums[TOPK_SUMS] = { denied, ms, ms > 0 };
+    char        text[128];
+    struct span span;
+    uint64_t    id = key_of(key, p->collide, text, &span);
 
     topk_add(p->t, id, count > 0 ? span : SPAN_ABSENT, count, sums);
     p->total += count;
@@ -105,15 +105,15 @@ static void pair_merge(struct pair *into, const struct pair *from)
 
 static void check_row(const struct pair *p, const struct topk_row *row, unsigned key)
 {
-    char            text[128];
-    struct span     span;
-    struct tally_id id = key_of(key, p->collide, text, &span);
+    char        text[128];
+    struct span span;
+    uint64_t    id = key_of(key, p->collide, text, &span);
 
-    require(tally_id_eq(row->id, id), "%s has another's id", text);
+    require(row->id == id, "%s has another's id", text);
     if (span.n <= TEXT_MAX)
         require(span_eq(row->text, span), "%s: text", text);
     else
-        require(row->text.n == TEXT_MAX && memcmp(row->text.p, text, TEXT_MAX - 35) == 0, "%s: shortened text", text);
+        require(row->text.n == TEXT_MAX && memcmp(row->text.p, text, TEXT_MAX - 19) == 0, "%s: shortened text", text);
     require(row->count <= p->counts[key] && p->counts[key] <= row->count + row->error, "%s: %ju..+%ju, in truth %ju",
             text, row->count, row->error, p->counts[key]);
     require(row->error <= topk_floor(p->t), "%s: error", text);
@@ -324,7 +324,7 @@ START_TEST(test_rows)
     topk_add(copy, tally_id_of(span_of("gone"), 0), span_of("gone"), 1, sums);
     topk_copy(copy, t);
     for (int i = 0; i < 20; i++)
-        topk_add(t, (struct tally_id){ 0, (uint64_t)i }, SPAN_LITERAL("later"), 100, sums);
+        topk_add(t, (uint64_t)i << 32, SPAN_LITERAL("later"), 100, sums);
     ck_assert_uint_eq(topk_size(copy), 6);
     topk_rows(copy, rows);
     for (size_t i = 0; i < 6; i++)
@@ -349,7 +349,7 @@ START_TEST(test_long_texts)
     const uint64_t      sums[TOPK_SUMS] = { 0 };
     struct topk        *t = topk_new(10, 256);
     struct topk_row     rows[10];
-    char                path[6145], suffix[36];
+    char                path[6145], suffix[20];
 
     memset(path, 'x', sizeof path);
     for (size_t i = 0; i < 5; i++) {
@@ -363,31 +363,15 @@ START_TEST(test_long_texts)
     topk_rows(t, rows);
     for (size_t i = 0; i < 6; i++) {
         ck_assert_uint_eq(rows[i].text.n, i == 0 ? 255 : 256);
-        snprintf(suffix, sizeof suffix, "\xE2\x80\xA6%016jx%016jx", rows[i].id.high, rows[i].id.low);
-        ck_assert_int_eq(memcmp(rows[i].text.p + rows[i].text.n - 35, suffix, 35) == 0, i >= 2);
-        ck_assert_int_eq(memcmp(rows[i].text.p, path, 221), 0);
+        snprintf(suffix, sizeof suffix, "\xE2\x80\xA6%016jx", rows[i].id);
+        ck_assert_int_eq(memcmp(rows[i].text.p + rows[i].text.n - 19, suffix, 19) == 0, i >= 2);
+        ck_assert_int_eq(memcmp(rows[i].text.p, path, 237), 0);
         for (size_t other = 0; other < i; other++)
             ck_assert(!span_eq(rows[i].text, rows[other].text));
     }
     topk_free(t);
 }
 END_TEST
-
-/* A blob of exactly its size on the heap, so that reading past it is found. */
-static struct span blob_of(const struct topk *t)
-{
-    char  *blob = malloc(topk_blob_max(t));
-    size_t n = topk_write(t, blob);
-
-    require(n <= topk_blob_max(t), "%zu bytes", n);
-    blob = realloc(blob, n);
-    return (struct span){ blob, n };
-}
-
-static void free_blob(struct span blob)
-{
-    free((char *)(uintptr_t)blob.p);
-}
 
 static struct pair *make_pair(unsigned seed, uint32_t keys, unsigned n)
 {
@@ -398,53 +382,40 @@ static struct pair *make_pair(unsigned seed, uint32_t keys, unsigned n)
     return p;
 }
 
-/* Reads the blob into a new summary, which takes the place of the pair's. */
-static bool reread(struct pair *p, uint32_t keys, uint32_t text_max, struct span blob)
+static void restore(struct pair *p, uint32_t keys)
 {
-    topk_free(p->t);
-    p->t = topk_new(keys, text_max);
-    p->keys = keys < p->keys ? keys : p->keys;
-    for (unsigned i = 0; i < 500; i++) { /* that of which nothing may be left */
-        char            text[128];
-        struct span     span;
-        struct tally_id id = key_of(i, false, text, &span);
+    struct topk     *t = topk_new(keys, TEXT_MAX);
+    struct topk_row *rows = calloc(topk_size(p->t) + 1, sizeof *rows), total = topk_other(p->t, NULL, 0);
 
-        topk_add(p->t, id, span, 1 + i % 7, p->totals);
-    }
-    return topk_read(p->t, blob);
+    topk_rows(p->t, rows);
+    total.error = topk_floor(p->t);
+    topk_add(t, 77, SPAN_LITERAL("nothing is left of it"), 99, total.sums);
+    topk_restore(t, &total, rows, topk_size(p->t));
+    topk_free(p->t);
+    p->t = t;
+    p->keys = keys < p->keys ? keys : p->keys;
+    free(rows);
 }
 
-START_TEST(test_blob)
+START_TEST(test_restore)
 {
-    struct pair *p = make_pair(5, 100, (unsigned)_i * 60);
-    struct span  blob = blob_of(p->t), again;
+    static const uint32_t rooms[] = { 100, 150, 30 }; /* as before, more, less */
 
-    ck_assert(reread(p, 100, TEXT_MAX, blob));
-    pair_check(p);
-    again = blob_of(p->t);
-    ck_assert(span_eq(blob, again));
-    ck_assert(reread(p, 150, TEXT_MAX, blob)); /* more room than before */
-    pair_check(p);
-    ck_assert(reread(p, 30, TEXT_MAX, blob)); /* and less */
-    pair_check(p);
-    feed(p, UNIFORM, 200);
-    pair_check(p);
-    ck_assert(!reread(p, 100, TEXT_MAX + 1, blob));
-    free_blob(again);
-    free_blob(blob);
-    pair_free(p);
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+        struct pair *p = make_pair(5, 100, (unsigned)_i * 60);
+        size_t       size = topk_size(p->t);
 
-    p = make_pair(5, 100, (unsigned)_i * 60);
-    blob = blob_of(p->t);
-    ck_assert(reread(p, 150, TEXT_MAX, blob));
-    feed(p, UNIFORM, 300);
-    pair_check(p);
-    free_blob(blob);
-    pair_free(p);
+        restore(p, rooms[i]);
+        ck_assert_uint_eq(topk_size(p->t), size < rooms[i] ? size : rooms[i]);
+        pair_check(p);
+        feed(p, UNIFORM, 300);
+        pair_check(p);
+        pair_free(p);
+    }
 }
 END_TEST
 
-/* Whatever the numbers, a summary that was accepted can be used, and its columns add up. */
+/* Whatever the numbers, what was restored can be used, and its columns add up. */
 static void use(struct topk *t)
 {
     const uint64_t   sums[TOPK_SUMS] = { 1, 2, 3 };
@@ -452,9 +423,9 @@ static void use(struct topk *t)
     struct topk_row *rows, rest;
 
     for (unsigned key = 0; key < 100; key++) {
-        char            text[128];
-        struct span     span;
-        struct tally_id id = key_of(key, false, text, &span);
+        char        text[128];
+        struct span span;
+        uint64_t    id = key_of(key, false, text, &span);
 
         topk_add(t, id, span, 1, sums);
         topk_add(other, id, span, 100 - key, sums);
@@ -471,142 +442,71 @@ static void use(struct topk *t)
     topk_free(other);
 }
 
-static bool try_blob(struct span blob)
+static uint64_t any_number(void)
 {
-    struct topk *t = topk_new(40, TEXT_MAX);
-    bool         accepted = topk_read(t, blob);
-    struct span  again;
-
-    if (accepted) {
-        again = blob_of(t);
-        require(span_eq(blob, again), "accepted, but written as something else");
-        free_blob(again);
-        use(t);
-    } else {
-        require(topk_size(t) == 0 && topk_floor(t) == 0 && topk_other(t, NULL, 0).count == 0, "left something");
-    }
-    topk_free(t);
-    return accepted;
+    return below(3) ? below(30) : below(UINT64_C(1) << below(58));
 }
 
-START_TEST(test_damaged)
+START_TEST(test_restore_anything)
 {
-    struct pair *p = make_pair(7, 40, 20 + (unsigned)_i * 300);
-    struct span  blob = blob_of(p->t);
-    unsigned     accepted = 0;
+    struct topk_row rows[60], total;
 
-    ck_assert(try_blob(blob));
-    for (size_t n = 0; n < blob.n; n++) {
-        char *cut = malloc(n > 0 ? n : 1);
-
-        memcpy(cut, blob.p, n);
-        ck_assert(!try_blob((struct span){ cut, n }));
-        free(cut);
-    }
-    for (int i = 0; i < 4000; i++) {
-        char *damaged = malloc(blob.n + 1);
-
-        memcpy(damaged, blob.p, blob.n);
-        damaged[blob.n] = 0;
-        if (i == 0)
-            ck_assert(!try_blob((struct span){ damaged, blob.n + 1 }));
-        for (uint64_t n = 1 + below(3); n > 0; n--)
-            damaged[below(i % 2 ? blob.n : 30)] = (char)(below(2) ? below(256) : below(3) * 127);
-        accepted += try_blob((struct span){ damaged, blob.n });
-        free(damaged);
-    }
-    ck_assert_uint_gt(accepted, 10); /* damage to an id or a text cannot be told, nor does it have to */
-    ck_assert_uint_lt(accepted, 3500);
-    free_blob(blob);
-    pair_free(p);
-}
-END_TEST
-
-/* The room that is asked for is enough for the greatest numbers. */
-START_TEST(test_blob_max)
-{
-    static char    blob[10000];
-    const uint64_t sums[TOPK_SUMS] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    struct topk   *t = topk_new(40, TEXT_MAX);
-
-    for (uint64_t i = 0; i < 80; i++) {
-        topk_add(t, (struct tally_id){ i, 0 }, SPAN_ABSENT, UINT64_C(1) << 57, sums);
-        ck_assert_uint_le(topk_write(t, blob), topk_blob_max(t));
-    }
-    topk_free(t);
-}
-END_TEST
-
-START_TEST(test_random_bytes)
-{
     random_state.state = 8;
-    ck_assert(!try_blob(SPAN_ABSENT));
-    for (int i = 0; i < 20000; i++) {
-        size_t n = 1 + below(200);
-        char  *bytes = malloc(n);
+    for (int round = 0; round < 5000; round++) {
+        struct topk *t = topk_new(40, TEXT_MAX);
+        size_t       n = below(60);
 
-        for (size_t b = 0; b < n; b++)
-            bytes[b] = (char)(below(2) ? below(256) : below(3));
-        bytes[0] = below(10) ? 1 : bytes[0];
-        if (n > 3) {
-            bytes[1] = TEXT_MAX;
-            bytes[2] = (char)below(4);
+        for (size_t i = 0; i <= n; i++) {
+            struct topk_row *row = i < n ? &rows[i] : &total;
+
+            *row = (struct topk_row){ .id = below(50), .count = any_number(), .error = any_number() };
+            row->text = (struct span){ "0123456789", below(10) };
+            for (int s = 0; s < TOPK_SUMS; s++)
+                row->sums[s] = any_number();
         }
-        try_blob((struct span){ bytes, n });
-        free(bytes);
+        topk_restore(t, &total, rows, n);
+        ck_assert_uint_eq(topk_other(t, NULL, 0).count, total.count);
+        use(t);
+        topk_free(t);
     }
 }
 END_TEST
 
-/* One lie at a time, in an otherwise correct blob of two keys. */
-START_TEST(test_lies)
+/* One lie at a time, in otherwise correct rows: they count as not kept. */
+START_TEST(test_restore_lies)
 {
-    enum { KEY = 16 + 6 + 1 };
+    static const struct topk_row total = { .count = 20, .error = 3, .sums = { 4, 5, 6 } };
+    static const struct topk_row honest = { .id = 2, .count = 9, .error = 3, .sums = { 3, 2, 1 } };
+    struct topk_row              rows[2] = { { .id = 1, .count = 7, .error = 1, .sums = { 1, 1, 1 } } };
+    struct topk                 *t = topk_new(40, TEXT_MAX);
 
-    /* version, text_max, keys, floor, total, sums; two keys of: id, bound - floor, error, sums, text */
-    static const uint8_t honest[8 + 2 * KEY] = {
-        1, TEXT_MAX, 2, 3, 20, 4, 5, 6,                                                /**/
-        1, 2,        3, 4, 5,  6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 2, 1, 2, 1, 1, 1, 'a', /**/
-        2, 2,        3, 4, 5,  6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 9, 3, 2, 1, 1, 1, 'b',
-    };
-    static const struct {
-        const char *what;
-        size_t      at;
-        uint8_t     byte;
-    } lies[] = {
-        { "version", 0, 2 },
-        { "longer texts", 1, TEXT_MAX + 1 },
-        { "shorter texts", 1, TEXT_MAX - 1 },
-        { "a key less", 2, 1 },
-        { "a key more", 2, 3 },
-        { "floor above other", 3, 8 },
-        { "too small a total", 4, 15 },
-        { "too small a sum", 5, 3 },
-        { "too small a last sum", 7, 1 },
-        { "same id", 8 + KEY, 1 },
-        { "error above floor", 8 + KEY + 17, 4 },
-        { "count above total", 8 + 16, 20 },
-        { "sum above total", 8 + KEY + 18, 3 },
-        { "longer text", 8 + 21, 2 },
-        { "no text", 8 + KEY + 21, 0 },
-    };
-    struct topk *t = topk_new(40, TEXT_MAX);
-    uint8_t      blob[sizeof honest];
-
-    ck_assert(topk_read(t, (struct span){ (const char *)honest, sizeof honest }));
-    ck_assert_uint_eq(topk_floor(t), 3);
-    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
-        memcpy(blob, honest, sizeof blob);
-        blob[lies[i].at] = lies[i].byte;
-        ck_assert_msg(!topk_read(t, (struct span){ (const char *)blob, sizeof blob }), "%s", lies[i].what);
-    }
-    /* A text of just text_max bytes, and of one more. */
-    for (uint8_t n = TEXT_MAX; n <= TEXT_MAX + 1; n++) {
-        char one[8 + KEY - 1 + TEXT_MAX + 1] = { 1, TEXT_MAX, 1, 3, 20, 4, 5, 6 };
-
-        memcpy(one + 8, honest + 8, KEY - 2);
-        one[8 + KEY - 2] = (char)n;
-        ck_assert_int_eq(topk_read(t, (struct span){ one, 8 + KEY - 1 + n }), n == TEXT_MAX);
+    for (int lie = 0; lie <= 6; lie++) {
+        rows[1] = honest;
+        switch (lie) {
+        case 1:
+            rows[1].id = rows[0].id;
+            break;
+        case 2:
+            rows[1].error = 4; /* above the floor */
+            break;
+        case 3:
+            rows[1].count = 14; /* above the total */
+            break;
+        case 4:
+            rows[1].count = 2; /* below the floor, with its error */
+            rows[1].error = 0;
+            break;
+        case 5:
+            rows[1].sums[0] = 4; /* a sum above the total */
+            break;
+        case 6:
+            rows[1].sums[2] = 6;
+            break;
+        }
+        topk_restore(t, &total, rows, 2);
+        ck_assert_msg(topk_size(t) == (lie == 0 ? 2 : 1), "lie %d", lie);
+        ck_assert_uint_eq(topk_floor(t), 3);
+        ck_assert_uint_eq(topk_other(t, NULL, 0).count, 20);
     }
     topk_free(t);
 }
@@ -615,7 +515,7 @@ END_TEST
 int main(void)
 {
     Suite   *suite = suite_create("tally_topk");
-    TCase   *tcase = tcase_create("truth"), *blobs = tcase_create("blob");
+    TCase   *tcase = tcase_create("truth"), *restored = tcase_create("restore");
     SRunner *runner = srunner_create(suite);
     int      failed;
 
@@ -627,13 +527,11 @@ int main(void)
     tcase_add_test(tcase, test_rows);
     tcase_add_test(tcase, test_long_texts);
     suite_add_tcase(suite, tcase);
-    tcase_set_timeout(blobs, 300);
-    tcase_add_loop_test(blobs, test_blob, 0, 20);
-    tcase_add_loop_test(blobs, test_damaged, 0, 3);
-    tcase_add_test(blobs, test_blob_max);
-    tcase_add_test(blobs, test_random_bytes);
-    tcase_add_test(blobs, test_lies);
-    suite_add_tcase(suite, blobs);
+    tcase_set_timeout(restored, 300);
+    tcase_add_loop_test(restored, test_restore, 0, 20);
+    tcase_add_test(restored, test_restore_anything);
+    tcase_add_test(restored, test_restore_lies);
+    suite_add_tcase(suite, restored);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
