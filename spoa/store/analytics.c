@@ -243,7 +243,8 @@ static bool write_all(struct analytics *a, bool details)
     if (sqlite3_exec(a->writer.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         return false;
     for (size_t i = 0; i < l->counts_n; i++) {
-        if (!writer_counts(&a->writer, l->counts[i]) || !rule_names_write(&a->names, &a->writer, l->counts[i]))
+        if (!writer_counts(&a->writer, l->counts[i], l->counts[i]->hour == l->hour) ||
+            !rule_names_write(&a->names, &a->writer, l->counts[i]))
             return false;
     }
     for (size_t i = 0; i < l->denials_n; i++) {

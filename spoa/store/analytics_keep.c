@@ -40,7 +40,8 @@ static const char *const denials_before[] = {
 
 static const char *const unused_names[] = {
     "DELETE FROM rule_names WHERE rule NOT IN"
-    " (SELECT rule FROM day_rules UNION SELECT rule FROM hour_rules UNION SELECT rule FROM denial_log)",
+    " (SELECT rule FROM day_rules UNION SELECT rule FROM hour_rules UNION SELECT rule FROM running_rules"
+    " UNION SELECT rule FROM denial_log)",
 };
 
 enum progress { STEP_MORE, STEP_DONE, STEP_FAILED };

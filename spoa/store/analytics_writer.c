@@ -11,6 +11,7 @@
 #include "store/analytics_statements.h"
 
 #define ADD(column) #column " = " #column " + excluded." #column
+#define ADD_RULE    ADD(matched) ", " ADD(allowed) ", " ADD(slowed) ", " ADD(denied) ", " ADD(shadow_denied)
 
 /* Of hours and days: ?1 is the day, ?2 the hour of it, which statements of days leave alone. */
 #define HOUR_COLUMNS "day, hour"
@@ -26,8 +27,7 @@
     ", ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET " ADD(allowed) ", " ADD(slowed) ", " ADD(denied) ", "             \
     ADD(shadow_denied) ", " ADD(denials_left_out),                                                                     \
     "INSERT INTO " p "_rules (" columns ", rule, matched, allowed, slowed, denied, shadow_denied) VALUES (" values     \
-    ", ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET " ADD(matched) ", " ADD(allowed) ", " ADD(slowed) ", "        \
-    ADD(denied) ", " ADD(shadow_denied),                                                                               \
+    ", ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET " ADD_RULE,                                                   \
     "INSERT INTO " p "_clients (" columns ", rest, src, requests, denied) VALUES (" values ", 1, '', ?3, ?4)"          \
     " ON CONFLICT DO UPDATE SET " ADD(requests) ", " ADD(denied),                                                      \
     "INSERT INTO " p "_paths (" columns ", rest, path, requests, denied) VALUES (" values ", 1, '', ?3, ?4)"           \
@@ -54,6 +54,11 @@ static const char *const sqls[STATEMENTS] = {
     PERIOD_SQL("day", DAY_COLUMNS, DAY_VALUES, DAY_IS),
     [STATEMENT_MINUTE] = "INSERT INTO minutes (day, minute, requests, denied) VALUES (?1, ?2, ?3, ?4)"
                          " ON CONFLICT DO UPDATE SET " ADD(requests) ", " ADD(denied),
+    [STATEMENT_READ_RUNNING] = "SELECT 1 FROM running WHERE day = ?1 AND hour = ?2",
+    [STATEMENT_RUNNING] = "INSERT INTO running (day, hour) VALUES (?1, ?2)",
+    [STATEMENT_RUNNING_RULE] = "INSERT INTO running_rules (rule, matched, allowed, slowed, denied, shadow_denied) "
+                               "VALUES (?3, ?4, ?5, ?6, ?7, ?8)"
+                               " ON CONFLICT DO UPDATE SET " ADD_RULE,
     [STATEMENT_DENIAL] = "INSERT INTO denial_log (time, shadow, src, method, host, path, rule, status, retry_after)"
                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [STATEMENT_TRIM_DENIALS] =
@@ -130,10 +135,26 @@ bool writer_run(sqlite3_stmt *s)
 
 /* ---- totals ---- */
 
-static bool write_rules(struct analytics_writer *w, struct period period, const struct counts *c)
+/* Ends the hour that was running, and begins this one. */
+static bool run_hour(struct analytics_writer *w, struct period hour)
 {
-    sqlite3_stmt *s = writer_bind(w, period, STATEMENT_RULE);
+    static const char end[] =
+        "INSERT INTO hour_rules SELECT day, hour, running_rules.* FROM running, running_rules WHERE true"
+        " ON CONFLICT DO UPDATE SET " ADD_RULE ";"
+        "INSERT INTO day_rules SELECT day, running_rules.* FROM running, running_rules WHERE true"
+        " ON CONFLICT DO UPDATE SET " ADD_RULE ";"
+        "DELETE FROM running_rules; DELETE FROM running";
+    sqlite3_stmt *s = writer_bind(w, hour, STATEMENT_READ_RUNNING);
+    bool          is_running = sqlite3_step(s) == SQLITE_ROW;
 
+    if (sqlite3_reset(s) != SQLITE_OK)
+        return false;
+    return is_running || (sqlite3_exec(w->db, end, NULL, NULL, NULL) == SQLITE_OK &&
+                          writer_run(writer_bind(w, hour, STATEMENT_RUNNING)));
+}
+
+static bool write_rules(sqlite3_stmt *s, const struct counts *c)
+{
     for (uint32_t i = 0; i < c->rules_n; i++) {
         int at = 4;
 
@@ -167,20 +188,23 @@ static bool write_period(struct analytics_writer *w, struct period period, const
         if (!writer_run(s))
             return false;
     }
-    return write_rules(w, period, c);
+    return true;
 }
 
-bool writer_counts(struct analytics_writer *w, struct counts *c)
+bool writer_counts(struct analytics_writer *w, struct counts *c, bool running)
 {
     struct period hour = { false, c->hour }, day = { true, c->hour / 24 };
-    sqlite3_stmt *s = w->statements[STATEMENT_MINUTE];
-    char          text[11];
+    sqlite3_stmt *s;
 
     counts_sort(c);
     if (!write_period(w, hour, c) || !write_period(w, day, c))
         return false;
-    day_format(day.number, text);
-    sqlite3_bind_text(s, 1, text, -1, SQLITE_TRANSIENT);
+    if (running && (!run_hour(w, hour) || !write_rules(w->statements[STATEMENT_RUNNING_RULE], c)))
+        return false;
+    if (!running &&
+        (!write_rules(writer_bind(w, hour, STATEMENT_RULE), c) || !write_rules(writer_bind(w, day, STATEMENT_RULE), c)))
+        return false;
+    s = writer_bind(w, hour, STATEMENT_MINUTE);
     for (int m = 0; m < 60; m++) {
         if (c->minutes[m].requests == 0)
             continue;

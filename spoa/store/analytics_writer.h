@@ -22,7 +22,7 @@ struct period {
 /* Each kind is kept; what is beyond, the oldest first, goes. */
 #define DENIAL_LOG_MAX        50000
 
-#define WRITER_STATEMENTS_MAX 32
+#define WRITER_STATEMENTS_MAX 64
 
 struct analytics_writer {
     struct sqlite3      *db; /* NULL: not open */
@@ -38,7 +38,8 @@ bool writer_init(struct analytics_writer *w, struct sqlite3 *db, uint64_t seed);
 /* Ends all statements; `db` is the caller's again. */
 struct sqlite3 *writer_fini(struct analytics_writer *w);
 
-bool writer_counts(struct analytics_writer *w, struct counts *c);
+/* `running`: these are of the hour that is running, whose rules are written where that is cheapest. */
+bool writer_counts(struct analytics_writer *w, struct counts *c, bool running);
 bool writer_denial(struct analytics_writer *w, const struct denial *denial);
 bool writer_trim_denials(struct analytics_writer *w);
 bool writer_name(struct analytics_writer *w, int64_t rule, const char *name);

@@ -41,11 +41,12 @@ void rule_names_refresh(struct rule_names *names)
 
 bool rule_names_write(struct rule_names *names, struct analytics_writer *w, const struct counts *counts)
 {
-    for (uint32_t i = 0; i < counts->rules_n && names->n > 0; i++) {
-        struct rule_name  key = { .rule = counts->rules[i].rule };
-        struct rule_name *name = bsearch(&key, names->sorted, names->n, sizeof key, compare);
+    struct rule_name *name = names->sorted, *end = name + names->n;
 
-        if (name == NULL || name->told)
+    for (uint32_t i = 0; i < counts->rules_n; i++) {
+        while (name < end && name->rule < counts->rules[i].rule)
+            name++;
+        if (name == end || name->rule != counts->rules[i].rule || name->told)
             continue;
         if (!writer_name(w, name->rule, name->name))
             return false;

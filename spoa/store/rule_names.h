@@ -26,7 +26,7 @@ void rule_names_fini(struct rule_names *names);
 /* Looks for a newer rule set. */
 void rule_names_refresh(struct rule_names *names);
 
-/* Writes those of the rules in `counts` that are not in the file as they are now. */
+/* Writes those of the rules in `counts`, which are sorted, that are not in the file as they are now. */
 bool rule_names_write(struct rule_names *names, struct analytics_writer *w, const struct counts *counts);
 
 /* The file may not have them. */

@@ -1,17 +1,19 @@
 -- Does everything add up? Prints nothing when it does: each breakdown sums to the total of its hour and day, and what a
 -- day's hours hold, as long as all of them are kept, to the day.
 WITH
+hour_rules_now AS (
+  SELECT * FROM hour_rules UNION ALL SELECT day, hour, running_rules.* FROM running, running_rules),
 sums (what, period, total, parts) AS (
   SELECT 'hour_rules', day || ' ' || hour, allowed || ' ' || slowed || ' ' || denied || ' ' || shadow_denied,
     (SELECT ifnull(sum(allowed), 0) || ' ' || ifnull(sum(slowed), 0) || ' ' ||
             ifnull(sum(denied), 0) || ' ' || ifnull(sum(shadow_denied), 0)
-     FROM hour_rules AS r WHERE r.day = h.day AND r.hour = h.hour)
+     FROM hour_rules_now AS r WHERE r.day = h.day AND r.hour = h.hour)
   FROM hours AS h
   UNION ALL
   SELECT 'day_rules', day, allowed || ' ' || slowed || ' ' || denied || ' ' || shadow_denied,
     (SELECT ifnull(sum(allowed), 0) || ' ' || ifnull(sum(slowed), 0) || ' ' ||
             ifnull(sum(denied), 0) || ' ' || ifnull(sum(shadow_denied), 0)
-     FROM day_rules AS r WHERE r.day = d.day)
+     FROM daily_rules AS r WHERE r.day = d.day)
   FROM days AS d
   UNION ALL
   SELECT 'hour_clients', day || ' ' || hour, (allowed + slowed + denied) || ' ' || denied,

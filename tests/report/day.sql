@@ -26,6 +26,12 @@ INSERT INTO hour_rules
   SELECT day, hour, 2, sum(slowed) * 3, 0, sum(slowed), 0, 0 FROM sent GROUP BY day, hour UNION ALL
   SELECT day, hour, 3, sum(denied) - sum(denied) / 2, 0, 0, sum(denied) - sum(denied) / 2, 0 FROM sent GROUP BY day, hour UNION ALL
   SELECT day, hour, 7, sum(n), 0, 0, 0, sum(n / 10) FROM sent GROUP BY day, hour;
+-- The last hour is still running, and has a rule of its own.
+UPDATE hour_rules SET rule = 8 WHERE hour = 23 AND rule = 2;
+INSERT INTO running SELECT max(day), 23 FROM hour_rules;
+INSERT INTO running_rules
+  SELECT rule, matched, allowed, slowed, denied, shadow_denied FROM hour_rules NATURAL JOIN running;
+DELETE FROM hour_rules WHERE (day, hour) IN (SELECT day, hour FROM running);
 INSERT INTO day_rules
   SELECT day, rule, sum(matched), sum(allowed), sum(slowed), sum(denied), sum(shadow_denied) FROM hour_rules GROUP BY day, rule;
 

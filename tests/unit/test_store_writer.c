@@ -20,7 +20,8 @@ static char                dir[32], path[64], log_path[64];
 static struct analytics   *analytics;
 static struct decisions   *tallies[2];
 static struct ruleset_slot slot;
-static const struct rule   rule_7 = { .id = 7, .action = RULE_DENY };
+static struct rule         rule_7 = { .id = 7, .action = RULE_DENY };
+static struct ruleset      set = { .rules = &rule_7, .n = 1 };
 static int64_t             now_us;
 static uint64_t            clients; /* from which the next one is made */
 
@@ -85,7 +86,8 @@ static void requests(int worker, uint64_t client, int n, int64_t unix_us)
     for (int i = 0; i < n; i++) {
         struct tally_request request = { .src = address_from_v4(bytes), .path = span_of(text) };
 
-        decisions_begin(tallies[worker], (struct moment){ .unix_us = unix_us });
+        decisions_begin(tallies[worker], (struct moment){ .unix_us = unix_us },
+                        &(struct ruleset_view){ .held = &set, .generation = 1 });
         decisions_prepare(tallies[worker], &request, i % 4 == 0 ? &deny : &allow);
         decisions_add(tallies[worker], &request, i % 4 == 0 ? &deny : &allow);
         decisions_end(tallies[worker]);
@@ -251,6 +253,36 @@ START_TEST(killed)
     expect("SELECT src || ' ' || requests || ' ' || ifnull(error_bound, '-') FROM daily_clients",
            "10.0.0.1 110 50 other 50 -");
     expect("SELECT error_bound FROM hour_clients WHERE rest = 1", "50");
+}
+END_TEST
+
+/* What the running hour had is in the tables of hours and days once another runs. */
+START_TEST(an_hour_is_over)
+{
+    static const char *const tables[] = { "hours",     "days",         "minutes",       "hour_rules",
+                                          "day_rules", "hour_clients", "day_clients",   "hour_paths",
+                                          "day_paths", "running",      "hour_sketches", "day_sketches" };
+    char                     sql[128];
+
+    start();
+    requests(0, 1, 8, now_us);
+    requests(0, 1, 4, now_us - HOUR_US); /* an hour late: in these tables at once */
+    stop();
+    expect("SELECT sum(matched) FROM hour_rules", "4");
+    expect("SELECT rule || ' ' || sum(matched) || ' ' || sum(denied) FROM daily_rules GROUP BY rule", "0 9 0 7 3 3");
+    expect_sums_agree();
+    /* All of it was yesterday. */
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        snprintf(sql, sizeof sql, "UPDATE %s SET day = date(day, '-1 day')", tables[i]);
+        run_sql(sql);
+    }
+    start();
+    requests(0, 1, 20, now_us);
+    stop();
+    expect("SELECT sum(matched) FROM hour_rules", "12");
+    expect("SELECT sum(matched) FROM day_rules", "12");
+    expect("SELECT sum(matched) FROM running_rules", "20");
+    expect_sums_agree();
 }
 END_TEST
 
@@ -521,6 +553,7 @@ int main(void)
     tcase_add_test(tcase, what_was_decided_is_in_the_file);
     tcase_add_test(tcase, goes_on_after_a_restart);
     tcase_add_test(tcase, killed);
+    tcase_add_test(tcase, an_hour_is_over);
     tcase_add_test(tcase, the_clock_steps_over_midnight);
     tcase_add_test(tcase, a_lock_is_held);
     tcase_add_test(tcase, a_long_reader);
