@@ -107,6 +107,14 @@ START_TEST(controls_are_shown)
 }
 END_TEST
 
+/* U+202E turns what follows; U+200B has no width; U+2066 and U+FEFF; a joiner and a dash are what they are. */
+START_TEST(hidden_characters_are_shown)
+{
+    html_text(out, SPAN_LITERAL("a\xE2\x80\xAEg\xE2\x80\x8B\xE2\x81\xA6\xEF\xBB\xBF\xE2\x80\x8D\xE2\x80\x93"), 0);
+    is_written("a\\xE2\\x80\\xAEg\\xE2\\x80\\x8B\\xE2\\x81\\xA6\\xEF\\xBB\\xBF\xE2\x80\x8D\xE2\x80\x93");
+}
+END_TEST
+
 START_TEST(names_are_cut_between_characters)
 {
     html_text(out, SPAN_LITERAL("\xC3\xA9<\xC3\xA9xy"), 3);
@@ -130,13 +138,37 @@ END_TEST
 
 START_TEST(times)
 {
-    static const double ms[] = { 0, 0.04, 9.94, 10, 45.4, 9999, 10000, 12345 };
+    static const double ms[] = { 0, 0.04, 0.994, 0.995, 9.94, 9.96, 45.4, 999.4, 999.6, 9994, 9996, 12345 };
 
     for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
         html_ms(out, ms[i]);
         putc(';', out);
     }
-    is_written("0.0 ms;0.0 ms;9.9 ms;10 ms;45 ms;9999 ms;10.0 s;12.3 s;");
+    is_written("0.00 ms;0.04 ms;0.99 ms;1.0 ms;9.9 ms;10 ms;45 ms;999 ms;1.00 s;9.99 s;10.0 s;12.3 s;");
+}
+END_TEST
+
+START_TEST(bytes)
+{
+    static const int64_t numbers[] = { 0, 512, 999, 1000, 1540, 99949, 99950, 999499, 999500, 20346664, INT64_MAX };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        html_bytes(out, numbers[i]);
+        putc(';', out);
+    }
+    is_written("0 B;512 B;999 B;1.0 kB;1.5 kB;99.9 kB;100 kB;999 kB;1.0 MB;20.3 MB;9.2 EB;");
+}
+END_TEST
+
+START_TEST(percentages)
+{
+    static const int64_t parts[] = { 0, 1, 999, 1000, 74400, 999000, 999001, 1000000 };
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        html_percent(out, parts[i], 1000000);
+        putc(';', out);
+    }
+    is_written("0.0 %;&lt; 0.1 %;&lt; 0.1 %;0.1 %;7.4 %;99.9 %;&gt; 99.9 %;100.0 %;");
 }
 END_TEST
 
@@ -255,9 +287,12 @@ int main(void)
     tcase_add_checked_fixture(html, begin, end);
     tcase_add_test(html, markup_is_text);
     tcase_add_test(html, controls_are_shown);
+    tcase_add_test(html, hidden_characters_are_shown);
     tcase_add_test(html, names_are_cut_between_characters);
     tcase_add_test(html, counts);
     tcase_add_test(html, times);
+    tcase_add_test(html, bytes);
+    tcase_add_test(html, percentages);
     tcase_add_test(html, curves_have_gaps);
     tcase_add_loop_test(html, field, 0, (int)(sizeof fields / sizeof *fields));
     suite_add_tcase(suite, html);
