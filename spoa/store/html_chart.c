@@ -5,6 +5,10 @@
 /* Drawings are a slot wide for each hour or day and HEIGHT high, and stretched to the page by the style sheet. */
 #define HEIGHT 100.0
 
+/* Where there are few slots the drawing does not take all of the page: no column is wider, in rem. */
+#define SLOT_MOST 6
+#define AXIS      4 /* what stands on its left */
+
 static const char *const percentile_names[] = { "p50", "p95", "p99" };
 static const char *const percentile_classes[] = { "c1", "c4", "c3" };
 
@@ -26,6 +30,13 @@ static double round_up_count(int64_t count)
     return count <= 2 ? 2 : count < 10 ? (double)(count + count % 2) : round_up((double)count);
 }
 
+/* Behind the legend: the axis. */
+static void begin_axis(FILE *out, const struct chart *chart)
+{
+    fprintf(out, "</p><div class=\"chart\" style=\"max-width:%drem\"><div class=\"y\"><span>",
+            AXIS + chart->width * SLOT_MOST);
+}
+
 static void begin_chart(FILE *out, const struct chart *chart, const char *what)
 {
     fprintf(out, "<svg viewBox=\"0 0 %d %g\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">",
@@ -36,7 +47,7 @@ static void begin_chart(FILE *out, const struct chart *chart, const char *what)
 
 static void end_chart(FILE *out, const struct chart *chart)
 {
-    fputs("</svg><div class=\"x\">", out);
+    fprintf(out, "</svg><div class=\"x%s\">", chart->bounds ? " hours" : "");
     for (size_t i = 0; i < chart->ticks_n; i++)
         fprintf(out, "<span>%s</span>", chart->ticks[i]);
     fputs("</div></div>\n", out);
@@ -95,7 +106,7 @@ void html_request_chart(FILE *out, const struct chart *chart)
     write_legend(out, "c1", "allowed");
     write_legend(out, "c2", "slowed");
     write_legend(out, "c3", "denied");
-    fputs("</p><div class=\"chart\"><div class=\"y\"><span>", out);
+    begin_axis(out, chart);
     html_count(out, (int64_t)top);
     fputs("</span><span>", out);
     html_count(out, (int64_t)(top / 2));
@@ -107,6 +118,15 @@ void html_request_chart(FILE *out, const struct chart *chart)
 }
 
 /* ---- latencies ---- */
+
+/* A number on the axis: no digits that say nothing. */
+static void write_round_ms(FILE *out, double ms)
+{
+    if (ms >= 1000)
+        fprintf(out, "%g s", ms / 1000);
+    else
+        fprintf(out, "%g ms", ms);
+}
 
 /* Whether a line goes from this slot to the next. */
 static bool is_joined(const struct chart *chart, size_t i, int which)
@@ -162,10 +182,10 @@ void html_latency_chart(FILE *out, const struct chart *chart)
     fputs("<p class=\"legend\">", out);
     for (int i = 0; i < 3; i++)
         write_legend(out, percentile_classes[i], percentile_names[i]);
-    fputs("</p><div class=\"chart\"><div class=\"y\"><span>", out);
-    html_ms(out, top);
+    begin_axis(out, chart);
+    write_round_ms(out, top);
     fputs("</span><span>", out);
-    html_ms(out, top / 2);
+    write_round_ms(out, top / 2);
     fputs("</span><span>0</span></div>", out);
     begin_chart(out, chart, "percentiles of the time that a forwarded request took");
     for (int i = 0; i < 3; i++)

@@ -101,8 +101,11 @@ static void write_tile(FILE *out, const char *name, int64_t count, int64_t of)
 {
     fprintf(out, "<div><dt>%s</dt><dd>", name);
     html_count(out, count);
-    if (of > 0)
-        fprintf(out, " <small>%.1f %%</small>", 100.0 * (double)count / (double)of);
+    if (count > 0 && of > 0) {
+        fputs(" <small>", out);
+        html_percent(out, count, of);
+        fputs("</small>", out);
+    }
     fputs("</dd></div>\n", out);
 }
 
@@ -125,8 +128,11 @@ static void write_totals(const struct page *page, const struct totals *t)
     write_tile(out, "allowed", t->allowed, requests);
     write_tile(out, "slowed", t->slowed, requests);
     write_tile(out, "denied", t->denied, requests);
-    if (t->shadow_denied > 0)
-        write_tile(out, "shadow rules would deny", t->shadow_denied, 0);
+    if (t->shadow_denied > 0) {
+        fputs("<div><dt>would deny</dt><dd>", out);
+        html_count(out, t->shadow_denied);
+        fputs(" <small>shadow rules</small></dd></div>\n", out);
+    }
     /* Distinct clients of several days are not the sum of the days', nor are percentiles the highest. */
     if (page->one_day) {
         write_tile(out, "clients", t->clients, 0);
@@ -188,17 +194,18 @@ static void read_slots(struct page *page, struct slots *slots)
 
 static void write_slot_table(FILE *out, const struct slots *slots)
 {
-    fputs("<details><summary>numbers</summary><table><thead><tr><th></th><th>requests</th><th>denied</th>"
-          "<th>p95</th></tr></thead><tbody>\n",
-          out);
+    fputs(
+        "<details><summary>numbers</summary><table class=\"list\"><thead><tr><th></th><th>requests</th><th>denied</th>"
+        "<th>p95</th></tr></thead><tbody>\n",
+        out);
     for (size_t i = 0; i < slots->n; i++) {
         const struct slot *slot = &slots->all[i];
 
-        fprintf(out, "<tr><td>%s</td><td>", slot->label);
+        fprintf(out, "<tr><td>%s</td><td data-is=\"requests\">", slot->label);
         html_count(out, slot->allowed + slot->slowed + slot->denied);
-        fputs("</td><td>", out);
+        fputs("</td><td data-is=\"denied\">", out);
         html_count(out, slot->denied);
-        fputs("</td><td>", out);
+        fputs(slot->percentile_ms[1] >= 0 ? "</td><td data-is=\"p95\">" : "</td><td>", out);
         if (slot->percentile_ms[1] >= 0)
             html_ms(out, slot->percentile_ms[1]);
         fputs("</td></tr>\n", out);
@@ -211,14 +218,12 @@ static void write_charts(struct page *page, const struct slots *slots)
     static const char *const hours[] = { "00:00", "06:00", "12:00", "18:00", "24:00" };
     const char *const        days[] = { slots->all[0].label, slots->all[slots->n - 1].label };
     const char              *csv = page->one_day ? "hourly_summary" : "daily_summary";
-    struct chart             chart = { slots->all, slots->n, 24, hours, 5 };
+    struct chart             chart = { slots->all, slots->n, 24, hours, 5, true };
     bool                     timed = false;
 
-    if (!page->one_day) {
-        chart.width = slots->all[slots->n - 1].at + 1;
-        chart.ticks = days;
-        chart.ticks_n = slots->n > 1 ? 2 : 1;
-    }
+    if (!page->one_day)
+        chart =
+            (struct chart){ slots->all, slots->n, slots->all[slots->n - 1].at + 1, days, slots->n > 1 ? 2 : 1, false };
     page_begin_section(page, "", page->one_day ? "Requests by hour" : "Requests by day", csv);
     html_request_chart(page->out, &chart);
     write_slot_table(page->out, slots);
@@ -271,12 +276,13 @@ static void write_responses(struct page *page, const struct totals *t)
     write_tile(page->out, "responses", responses, 0);
     write_tile(page->out, "not found (404)", t->not_found, responses);
     write_tile(page->out, "coarse limit", t->coarse, responses);
-    write_tile(page->out, "banned in HAProxy", t->ban, responses);
+    write_tile(page->out, "banned by HAProxy", t->ban, responses);
     write_tile(page->out, "undecided", t->undecided, responses);
     write_tile(page->out, "client went away", t->aborted, responses);
     write_tile(page->out, "origin failed", t->origin_errors, responses);
-    write_tile(page->out, "megabytes", t->bytes / 1000000, 0);
-    fputs("</dl>\n", page->out);
+    fputs("<div><dt>sent</dt><dd>", page->out);
+    html_bytes(page->out, t->bytes);
+    fputs("</dd></div>\n</dl>\n", page->out);
     page_end_section(page);
 }
 
@@ -321,6 +327,8 @@ bool report_html(sqlite3 *db, const struct report_range *range, long long now, F
         write_over_time(&page);
         if (totals.feed)
             write_responses(&page, &totals);
+        else
+            fputs("<p class=\"note\">There was no log feed: responses and latency are not known.</p>\n", out);
         page_rules(&page);
         fputs("<div class=\"pair\">\n", out);
         page_clients(&page, &total);

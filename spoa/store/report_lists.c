@@ -18,16 +18,17 @@ static void write_cell(FILE *out, const char *is, int64_t count)
 void page_rules(struct page *page)
 {
     static const char *const names[] = { "matched", "allowed", "slowed", "denied", "would deny" };
-    int64_t                  most = 0;
-    sqlite3_stmt            *rows = page_query(
-                   page, "SELECT rule, name, sum(matched) AS matched, sum(allowed), sum(slowed), sum(denied) AS denied,"
-                                    "  sum(shadow_denied) AS shadow_denied, max(sum(allowed + slowed + denied)) OVER () FROM daily_rules"
-                                    "  WHERE day BETWEEN ?1 AND ?2 GROUP BY rule, name"
-                                    "  ORDER BY denied DESC, shadow_denied DESC, matched DESC, rule LIMIT " ROWS);
+    int64_t                  most = 0, n = 0, listed = 0;
+    sqlite3_stmt            *rows =
+        page_query(page, "SELECT rule, name, sum(matched) AS matched, sum(allowed), sum(slowed), sum(denied) AS denied,"
+                         "  sum(shadow_denied) AS shadow_denied, max(sum(allowed + slowed + denied)) OVER (),"
+                         "  count(*) OVER () FROM daily_rules"
+                         "  WHERE day BETWEEN ?1 AND ?2 GROUP BY rule, name"
+                         "  ORDER BY denied DESC, shadow_denied DESC, matched DESC, rule LIMIT " ROWS);
 
-    page_begin_section(page, "wide", "Rules", "daily_rules");
+    page_begin_section(page, "long", "Rules", "daily_rules");
     fputs("<p class=\"note\">Those that refuse most. A request is allowed, slowed or denied by one rule, and may match "
-          "several.</p>\n<table><thead><tr><th>rule</th>",
+          "several.</p>\n<table class=\"list\"><thead><tr><th>rule</th>",
           page->out);
     for (size_t i = 0; i < 5; i++)
         fprintf(page->out, "<th>%s</th>", names[i]);
@@ -39,10 +40,12 @@ void page_rules(struct page *page)
                                 { NULL, "c3", sqlite3_column_int64(rows, 5) } };
 
         most = sqlite3_column_int64(rows, 7);
+        n = sqlite3_column_int64(rows, 8);
+        listed++;
         if (rule == 0)
-            fputs("<tr><td>no rule", page->out);
+            fputs("<tr><td class=\"name\">no rule", page->out);
         else
-            fprintf(page->out, "<tr><td>%" PRId64 " ", rule);
+            fprintf(page->out, "<tr><td class=\"name\">%" PRId64 " ", rule);
         html_name(page->out, page_text(rows, 1));
         html_bar(page->out, "bar", parts, 3, most);
         fputs("</td>", page->out);
@@ -51,6 +54,11 @@ void page_rules(struct page *page)
         fputs("</tr>\n", page->out);
     }
     fputs("</tbody></table>\n", page->out);
+    if (n > listed) {
+        fputs("<p class=\"note\">and ", page->out);
+        html_count(page->out, n - listed);
+        fputs(" more, in the CSV file</p>\n", page->out);
+    }
     page_end_section(page);
 }
 
@@ -65,34 +73,45 @@ static void write_entry(FILE *out, const struct entry *entry, int64_t most)
     struct part parts[] = { { NULL, "c1", entry->requests - entry->denied }, { NULL, "c3", entry->denied } };
 
     if (entry->name.p == NULL)
-        fputs("<tr class=\"rest\"><td>all others</td><td>", out);
+        fputs("<tr class=\"rest\"><td class=\"name\">all others", out);
     else {
-        fputs("<tr><td>", out);
+        fputs("<tr><td class=\"name\">", out);
         html_name(out, entry->name);
         html_bar(out, "bar", parts, 2, most);
-        fputs("</td><td>", out);
     }
+    fputs("</td><td data-is=\"requests\">", out);
     html_count(out, entry->requests);
     if (entry->error_bound > 0) {
         fputs("<span title=\"and up to ", out);
         html_count(out, entry->error_bound);
         fputs(" more\">+</span>", out);
     }
-    fprintf(out, "</td><td%s>", entry->denied == 0 ? " class=\"zero\"" : "");
-    html_count(out, entry->denied);
-    fputs("</td></tr>\n", out);
+    fputs("</td>", out);
+    write_cell(out, "denied", entry->denied);
+    fputs("</tr>\n", out);
 }
 
-/* `sql` gives name, requests, denied and error bound, the heaviest first. */
-static void write_heaviest(struct page *page, const struct page_total *total, const char *title, const char *csv,
-                           const char *sql)
-{
-    struct entry  rest = { SPAN_ABSENT, total->requests, total->denied, 0 };
-    int64_t       most = 0;
-    sqlite3_stmt *rows = page_query(page, sql);
+/* `what`, src or path, is a column of `table`. A name that was not among the heaviest of a day may have made as many
+ * requests then as the bound of the rest says. */
+#define HEAVIEST(table, what)                                                                                          \
+    "WITH rests AS MATERIALIZED (SELECT day, error_bound AS bound FROM " table                                         \
+    "    WHERE day BETWEEN ?1 AND ?2 AND rest)"                                                                        \
+    "  SELECT " what ", sum(requests) AS requests, sum(denied),"                                                       \
+    "    sum(error_bound - ifnull(bound, 0)) + (SELECT ifnull(sum(bound), 0) FROM rests)"                              \
+    "  FROM " table " LEFT JOIN rests USING (day) WHERE day BETWEEN ?1 AND ?2 AND NOT rest"                            \
+    "  GROUP BY " what " ORDER BY requests DESC, " what " LIMIT " ROWS
 
-    page_begin_section(page, "", title, csv);
-    fputs("<table><thead><tr><th></th><th>requests</th><th>denied</th></tr></thead><tbody>\n", page->out);
+/* Of `rows` as HEAVIEST() gives them. */
+static void write_heaviest(struct page *page, const struct page_total *total, const char *title, const char *csv,
+                           sqlite3_stmt *rows)
+{
+    struct entry rest = { SPAN_ABSENT, total->requests, total->denied, 0 };
+    int64_t      most = 0;
+    bool         bounded = false;
+
+    page_begin_section(page, "long", title, csv);
+    fputs("<table class=\"list\"><thead><tr><th></th><th>requests</th><th>denied</th></tr></thead><tbody>\n",
+          page->out);
     while (page_next(page, rows)) {
         struct entry entry = { page_text(rows, 0), sqlite3_column_int64(rows, 1), sqlite3_column_int64(rows, 2),
                                sqlite3_column_int64(rows, 3) };
@@ -103,28 +122,41 @@ static void write_heaviest(struct page *page, const struct page_total *total, co
             most = entry.requests;
         rest.requests -= entry.requests;
         rest.denied -= entry.denied;
+        bounded = bounded || entry.error_bound > 0;
         write_entry(page->out, &entry, most);
     }
     if (rest.requests > 0)
         write_entry(page->out, &rest, most);
     fputs("</tbody></table>\n", page->out);
+    if (bounded)
+        fputs("<p class=\"note\">+ and perhaps some more, which are in “all others”</p>\n", page->out);
     page_end_section(page);
 }
 
 void page_clients(struct page *page, const struct page_total *total)
 {
-    write_heaviest(page, total, "Clients", "daily_clients",
-                   "SELECT src, sum(requests) AS requests, sum(denied), sum(error_bound) FROM daily_clients"
-                   "  WHERE day BETWEEN ?1 AND ?2 AND error_bound IS NOT NULL GROUP BY src"
-                   "  ORDER BY requests DESC, src LIMIT " ROWS);
+    write_heaviest(page, total, "Clients", "daily_clients", page_query(page, HEAVIEST("day_clients", "src")));
 }
 
 void page_paths(struct page *page, const struct page_total *total)
 {
-    write_heaviest(page, total, "Paths", "daily_paths",
-                   "SELECT path, sum(requests) AS requests, sum(denied), sum(error_bound) FROM daily_paths"
-                   "  WHERE day BETWEEN ?1 AND ?2 AND error_bound IS NOT NULL GROUP BY path"
-                   "  ORDER BY requests DESC, path LIMIT " ROWS);
+    write_heaviest(page, total, "Paths", "daily_paths", page_query(page, HEAVIEST("day_paths", "path")));
+}
+
+static void write_denial(FILE *out, sqlite3_stmt *row)
+{
+    fputs("<tr><td>", out);
+    html_text(out, page_text(row, 0), 0);
+    for (int i = 1; i <= 4; i++) {
+        fputs(i <= 2 ? "</td><td class=\"text\">" : " ", out);
+        html_name(out, page_text(row, i));
+    }
+    if (sqlite3_column_int64(row, 5) == 0)
+        fputs("</td><td class=\"text\">no rule ", out);
+    else
+        fprintf(out, "</td><td class=\"text\">%" PRId64 " ", (int64_t)sqlite3_column_int64(row, 5));
+    html_name(out, page_text(row, 6));
+    fprintf(out, "</td><td>%d</td></tr>\n", sqlite3_column_int(row, 7));
 }
 
 void page_denials(struct page *page, int64_t left_out)
@@ -132,25 +164,22 @@ void page_denials(struct page *page, int64_t left_out)
     sqlite3_stmt *rows = page_query(
         page, "SELECT iif(?1 = ?2, substr(time, 12), time), src, method, host, path, rule, name, status FROM denials"
               "  WHERE time BETWEEN ?1 AND ?2 || 'U' ORDER BY time DESC LIMIT " ROWS);
+    bool any = false;
 
-    page_begin_section(page, "wide", "Latest denials", "denials");
+    page_begin_section(page, "long", "Latest denials", "denials");
     if (left_out > 0) {
         fputs("<p class=\"note\">", page->out);
         html_count(page->out, left_out);
         fputs(" denials came too fast to be kept one by one.</p>\n", page->out);
     }
-    fputs("<table><thead><tr><th>time</th><th class=\"text\">client</th><th class=\"text\">request</th>"
-          "<th class=\"text\">rule</th><th>status</th></tr></thead><tbody>\n",
-          page->out);
-    while (page_next(page, rows)) {
-        fputs("<tr><td>", page->out);
-        html_text(page->out, page_text(rows, 0), 0);
-        for (int i = 1; i <= 6; i++) {
-            fputs(i == 1 || i == 2 || i == 5 ? "</td><td class=\"text\">" : " ", page->out);
-            html_name(page->out, page_text(rows, i));
-        }
-        fprintf(page->out, "</td><td>%d</td></tr>\n", sqlite3_column_int(rows, 7));
+    for (; page_next(page, rows); any = true) {
+        if (!any)
+            fputs("<table class=\"list\"><thead><tr><th>time</th><th class=\"text\">client</th><th "
+                  "class=\"text\">request</th>"
+                  "<th class=\"text\">rule</th><th>status</th></tr></thead><tbody>\n",
+                  page->out);
+        write_denial(page->out, rows);
     }
-    fputs("</tbody></table>\n", page->out);
+    fputs(any ? "</tbody></table>\n" : "<p class=\"note\">None is kept.</p>\n", page->out);
     page_end_section(page);
 }

@@ -25,7 +25,7 @@ bool page_next(struct page *page, struct sqlite3_stmt *rows);
 /* Valid until the next row; NULL is empty. */
 struct span page_text(struct sqlite3_stmt *row, int column);
 
-/* `class` may be "wide": a table of many columns, which becomes a list on a narrow screen. */
+/* `class` may be "long": on paper, it may go on on the next page. */
 void page_begin_section(struct page *page, const char *class, const char *title, const char *csv);
 void page_end_section(struct page *page);
 

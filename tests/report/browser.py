@@ -2,13 +2,14 @@
 
     browser.py [--screenshots DIR] FILE...
 
-For each page, at widths of 360 and 1280 px, light, dark and printed: one line a fault on standard output, exit code 1 if there
+For each page, at widths of 360, 768 and 1280 px, light, dark and printed: one line a fault on standard output, exit code 1 if there
 is any. Faults: errors and warnings on the console, a request for anything but the page, a script, text that runs over the side, a
-name that became markup (hostile names of the tests would set a property of the window, or add an element). The text of X.html
-goes to X.txt."""
+number or a time broken over two lines, colours that are too much like what is behind them (WCAG AA: 4.5 for text, 3 for what is
+drawn), a name that became markup (hostile names of the tests would set a property of the window, or add an element). The text of
+X.html goes to X.txt."""
 import base64, json, os, pathlib, shutil, subprocess, sys, tempfile
 
-WIDTHS = (360, 1280)
+WIDTHS = (360, 768, 1280)
 
 # What stands out at the side, and what no page of ours contains.
 LOOK = """(asked => {
@@ -31,6 +32,27 @@ LOOK = """(asked => {
         faults.push('a handler: ' + e.outerHTML.slice(0, 80));
   if (window.hacked !== undefined)
     faults.push('a script ran');
+  for (const e of document.querySelectorAll('td:not(.name):not(.text), dd, dt, th')) {
+    const range = document.createRange();
+    range.selectNodeContents(e.firstChild || e);
+    if (range.getClientRects().length > 1)
+      faults.push('broken over lines: ' + e.textContent.slice(0, 40));
+  }
+  const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
+  const light = colour => numbers(colour).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => e === null ? 'rgb(255, 255, 255)'
+    : numbers(getComputedStyle(e).backgroundColor)[3] === 0 ? behind(e.parentElement) : getComputedStyle(e).backgroundColor;
+  const compare = (e, name, colour, least) => {
+    const [a, b] = [light(colour), light(behind(name === 'background' ? e.parentElement : e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < least)
+      faults.push('a contrast of ' + ((a + 0.05) / (b + 0.05)).toFixed(2) + ': ' + e.outerHTML.slice(0, 60));
+  };
+  for (const e of document.querySelectorAll('h1, p, dt, dd, small, th, td, a, footer, .empty, .x, .y, summary'))
+    compare(e, 'text', getComputedStyle(e).color, 4.5);
+  for (const e of document.querySelectorAll('.legend i'))
+    compare(e, 'background', getComputedStyle(e).backgroundColor, 3);
   if (getComputedStyle(document.body).maxWidth === 'none' && !matchMedia('print').matches)
     faults.push('the style sheet is not in force');
   return faults;
