@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,7 +35,9 @@ static void day_at(time_t seconds, char day[11])
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
-    strftime(day, 11, "%Y-%m-%d", &tm);
+    /* strftime() would write the year 1 without its zeros. */
+    snprintf(day, 11, "%04u-%02u-%02u", (unsigned)(tm.tm_year + 1900) % 10000U, (unsigned)(tm.tm_mon + 1) % 100U,
+             (unsigned)tm.tm_mday % 100U);
 }
 
 /* February 30 does not survive the way there and back. */
@@ -109,13 +112,19 @@ static bool make_directory(const char *path)
 /* NULL: told. The file is one of `files`. */
 static FILE *begin_file(struct files *files, const char *name, const char *ending)
 {
-    char *written = files->written[files->n];
-    FILE *file = NULL;
-    int   fd;
+    char       *written = files->written[files->n];
+    FILE       *file = NULL;
+    struct stat st;
+    int         fd;
 
     assert(files->n < FILES_MAX);
     snprintf(files->wanted[files->n], PATH_SIZE, "%s/%s%s", files->directory, name, ending);
     snprintf(written, PATH_SIZE, "%s/.%s%s.%ld", files->directory, name, ending, (long)getpid());
+    /* What a file cannot replace is found now, and not when half of them are replaced. */
+    if (lstat(files->wanted[files->n], &st) == 0 && S_ISDIR(st.st_mode)) {
+        fail("%s: %s", files->wanted[files->n], strerror(EISDIR));
+        return NULL;
+    }
     unlink(written); /* of a process long gone */
     fd = open(written, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0)
@@ -145,24 +154,22 @@ static bool end_file(struct files *files, FILE *file)
     return good || fail("%s: %s", files->wanted[files->n - 1], strerror(error));
 }
 
-static void sync_directory(const char *path)
+/* The page comes last: what it links to is there. Of two reports into one directory at the same time one replaces all
+ * its files before the other: the lock is on the directory itself. Where it cannot be had it is done without. */
+static bool rename_all(const struct files *files)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int  fd = open(files->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = true;
 
+    if (fd >= 0)
+        flock(fd, LOCK_EX);
+    for (size_t i = 0; i < files->n && good; i++)
+        good = rename(files->written[i], files->wanted[i]) == 0 || fail("%s: %s", files->wanted[i], strerror(errno));
     if (fd >= 0) {
         fsync(fd);
         close(fd);
     }
-}
-
-/* The page comes last: what it links to is there. */
-static bool rename_all(const struct files *files)
-{
-    for (size_t i = 0; i < files->n; i++)
-        if (rename(files->written[i], files->wanted[i]) != 0)
-            return fail("%s: %s", files->wanted[i], strerror(errno));
-    sync_directory(files->directory);
-    return true;
+    return good;
 }
 
 static void remove_all(const struct files *files)
