@@ -9,6 +9,9 @@
 #define SLOT_MOST 6
 #define AXIS      4 /* what stands on its left */
 
+/* Of more columns than this the gaps would only make them pale on a phone. */
+#define GAPS_MOST 62
+
 static const char *const percentile_names[] = { "p50", "p95", "p99" };
 static const char *const percentile_classes[] = { "c1", "c4", "c3" };
 
@@ -65,7 +68,8 @@ static int64_t requests_of(const struct slot *slot)
     return slot->allowed + slot->slowed + slot->denied;
 }
 
-static void write_column(FILE *out, const struct slot *slot, double top)
+/* `gap`: between it and the next one. */
+static void write_column(FILE *out, const struct slot *slot, double gap, double top)
 {
     const struct part parts[] = { { "allowed", "c1", slot->allowed },
                                   { "slowed", "c2", slot->slowed },
@@ -87,8 +91,8 @@ static void write_column(FILE *out, const struct slot *slot, double top)
         if (parts[i].count == 0)
             continue;
         y -= height;
-        fprintf(out, "<rect class=\"%s\" x=\"%g\" y=\"%.3f\" width=\".8\" height=\"%.3f\"/>", parts[i].class,
-                slot->at + .1, y, height);
+        fprintf(out, "<rect class=\"%s\" x=\"%g\" y=\"%.3f\" width=\"%g\" height=\"%.3f\"/>", parts[i].class,
+                slot->at + gap / 2, y, 1 - gap, height);
     }
     fputs("</g>\n", out);
 }
@@ -113,7 +117,7 @@ void html_request_chart(FILE *out, const struct chart *chart)
     fputs("</span><span>0</span></div>", out);
     begin_chart(out, chart, "requests: allowed, slowed and denied");
     for (size_t i = 0; i < chart->n; i++)
-        write_column(out, &chart->slots[i], top);
+        write_column(out, &chart->slots[i], chart->width > GAPS_MOST ? 0 : .2, top);
     end_chart(out, chart);
 }
 

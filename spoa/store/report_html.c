@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <sqlite3.h>
@@ -213,17 +214,45 @@ static void write_slot_table(FILE *out, const struct slots *slots)
     fputs("</tbody></table></details>\n", out);
 }
 
+/* The day so many days after `day`. */
+static void later_day(const char *day, int days, char later[16])
+{
+    struct tm tm = { 0 };
+    time_t    seconds;
+
+    strptime(day, "%Y-%m-%d", &tm);
+    tm.tm_mday += days;
+    seconds = timegm(&tm);
+    gmtime_r(&seconds, &tm);
+    strftime(later, 16, "%Y-%m-%d", &tm);
+}
+
+/* Below days: the first, the last, and between them the one in the middle, where one is there or nearly so. */
+static struct chart days_chart(const struct slots *slots, char middle[16], const char *ticks[3])
+{
+    struct chart chart = { slots->all, slots->n, slots->all[slots->n - 1].at + 1, ticks, 0, false };
+
+    ticks[chart.ticks_n++] = slots->all[0].label;
+    if (chart.width > 2 && (chart.width % 2 == 1 || chart.width > 10)) {
+        later_day(slots->all[0].label, (chart.width - 1) / 2, middle);
+        ticks[chart.ticks_n++] = middle;
+    }
+    if (chart.width > 1)
+        ticks[chart.ticks_n++] = slots->all[slots->n - 1].label;
+    return chart;
+}
+
 static void write_charts(struct page *page, const struct slots *slots)
 {
     static const char *const hours[] = { "00:00", "06:00", "12:00", "18:00", "24:00" };
-    const char *const        days[] = { slots->all[0].label, slots->all[slots->n - 1].label };
+    const char              *days[3];
+    char                     middle[16];
     const char              *csv = page->one_day ? "hourly_summary" : "daily_summary";
     struct chart             chart = { slots->all, slots->n, 24, hours, 5, true };
     bool                     timed = false;
 
     if (!page->one_day)
-        chart =
-            (struct chart){ slots->all, slots->n, slots->all[slots->n - 1].at + 1, days, slots->n > 1 ? 2 : 1, false };
+        chart = days_chart(slots, middle, days);
     page_begin_section(page, "", page->one_day ? "Requests by hour" : "Requests by day", csv);
     html_request_chart(page->out, &chart);
     write_slot_table(page->out, slots);
