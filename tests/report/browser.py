@@ -6,7 +6,7 @@ For each page, at widths of 360, 768 and 1280 px, light, dark and printed: one l
 is any. Faults: errors and warnings on the console, a request for anything but the page, a script, text that runs over the side, a
 number or a time broken over two lines, colours that are too much like what is behind them (WCAG AA: 4.5 for text, 3 for what is
 drawn), a name that became markup (hostile names of the tests would set a property of the window, or add an element). The text of
-X.html goes to X.txt."""
+X.html goes to X.txt, and what is printed to X.pdf."""
 import base64, json, os, pathlib, shutil, subprocess, sys, tempfile
 
 WIDTHS = (360, 768, 1280)
@@ -152,6 +152,7 @@ def look(browser, file, screenshots):
     pdf = base64.b64decode(browser.call("Page.printToPDF")["data"])
     if not pdf.startswith(b"%PDF"):
         yield "%s: cannot be printed" % file
+    pathlib.Path(file).with_suffix(".pdf").write_bytes(pdf)
 
 
 def main(arguments):
