@@ -26,8 +26,8 @@ struct feed *feed_new(const char *address, char *error, size_t error_size);
 /* `box` must outlive the feed. False: there is no thread to be had. */
 bool feed_start(struct feed *feed, struct responses_box *box);
 
-/* Tells HAProxy that it ends, reads what it has sent until then, at most FEED_DRAIN_MS long, and frees the feed,
- * started or not. NULL is allowed. */
+/* Reads what HAProxy has sent until then, at most FEED_DRAIN_MS long, resets its connections, and frees the feed, started
+ * or not. NULL is allowed. */
 void feed_stop(struct feed *feed);
 
 #define FEED_DRAIN_MS 500

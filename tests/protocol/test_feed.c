@@ -174,22 +174,53 @@ START_TEST(many)
 }
 END_TEST
 
-/* At the end the agent says so, and still reads what its peer had sent by then. */
+/* At the end the agent reads what its peer has sent by then, and a message that has begun. */
 START_TEST(stopped)
 {
-    int fd = connect_feed();
+    int         fd = connect_feed();
+    const char *one = line();
 
     for (int i = 0; i < 100; i++)
         put_line(fd);
+    put(fd, one, 100);
     kill(agent.pid, SIGTERM);
+    put(fd, one + 100, strlen(one) - 100);
     expect_eof(fd);
-    for (int i = 0; i < 50; i++)
-        put_line(fd);
     close(fd);
     ck_assert_int_eq(agent_wait(&agent), 0);
-    expect_log("by HAProxy; lines counted: 150, skipped: 0");
+    expect_log("stopping; lines counted: 101, skipped: 0");
     agent_fini(&agent);
     begin();
+}
+END_TEST
+
+/* HAProxy 3.0 and 3.2 do not see another end of an idle connection. */
+START_TEST(reset)
+{
+    static const int           signals[] = { SIGTERM, SIGKILL };
+    struct sockaddr_in         sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct agent               other, spare;
+    const char                *args[] = { "--log-listen", spare.address, NULL };
+    const struct agent_options options = { .args = args };
+    int                        code = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char                       byte;
+
+    agent_init(&spare); /* for its port */
+    agent_init(&other);
+    agent_sql(&other, RULES);
+    ck_assert_msg(agent_start(&other, &options, &code), "%s", agent_log(&other));
+    sin.sin_port = htons((uint16_t)atoi(strchr(spare.address, ':') + 1));
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&sin, sizeof sin), 0);
+    /* What is not read would be reason for a reset. */
+    put(fd, "5 hello", 7);
+    ck_assert(agent_log_has(&other, "a line skipped"));
+    kill(other.pid, signals[_i]);
+    ck_assert_int_eq(recv(fd, &byte, 1, 0), -1);
+    ck_assert_int_eq(errno, ECONNRESET);
+    agent_wait(&other);
+    agent_fini(&other);
+    agent_fini(&spare);
+    close(fd);
 }
 END_TEST
 
@@ -245,6 +276,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, many);
     tcase_add_test(cases, stopped);
     tcase_add_test(cases, stopped_in_time);
+    tcase_add_loop_test(cases, reset, 0, 2);
     tcase_add_test(cases, addresses);
 }
 
