@@ -39,6 +39,19 @@ static bool take_text(struct span *in, struct span text)
     return true;
 }
 
+/* HAProxy logs requests at the levels info and err, and at notice what it has to say itself: from 3.0 on "5 events
+ * dropped", when its ring was full, follows the fields of a request that has a line of its own. */
+static bool is_notice(struct span in)
+{
+    unsigned priority = 0;
+
+    if (!take_text(&in, SPAN_LITERAL("<")))
+        return false;
+    for (; in.n > 0 && in.p[0] >= '0' && in.p[0] <= '9' && priority < 192; skip(&in, 1))
+        priority = priority * 10 + (unsigned)(in.p[0] - '0');
+    return priority % 8 == 5;
+}
+
 /* Up to the first name. */
 static bool take_header(struct span *in)
 {
@@ -93,6 +106,9 @@ static bool take_fields(struct span in, struct fields *fields, const char **faul
     unsigned    field = 0;
 
     fields->seen = 0;
+    *fault = "it is HAProxy's own, as when its ring was full and lines are lost";
+    if (is_notice(in))
+        return false;
     *fault = "it is not a line of log-format-sd as in haproxy.cfg";
     if (!take_header(&in))
         return false;

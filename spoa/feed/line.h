@@ -15,7 +15,8 @@
  *
  * Each name stands there once, in any order; others are skipped. Nothing in it can be made up by a client: what a
  * client says is percent-encoded, and stands nowhere but in `path`. Should an operator add a field that is not encoded,
- * a forged name is there twice, and the line is refused. */
+ * a forged name is there twice, and the line is refused. So is one of the level notice, at which HAProxy logs no
+ * requests. */
 #ifndef FEED_LINE_H
 #define FEED_LINE_H
 

@@ -326,6 +326,23 @@ START_TEST(foreign_line)
 }
 END_TEST
 
+static const struct {
+    const char *priority;
+    bool        taken;
+} levels[] = { { "<134>", true }, { "<131>", true }, { "<14>", true }, { "<133>", false }, { "<13>", false } };
+
+/* What HAProxy says of lines that it dropped stands behind the fields of another, which must not count twice. */
+START_TEST(level)
+{
+    char            scratch[FEED_PATH_MAX], text[FEED_MESSAGE_MAX];
+    struct response r;
+    const char     *fault = NULL;
+
+    snprintf(text, sizeof text, "%s%s", levels[_i].priority, line_with(NULL, 0).p + strlen("<134>"));
+    ck_assert(feed_line_parse(span_of(text), &r, scratch, &fault) == levels[_i].taken);
+}
+END_TEST
+
 /* Cut anywhere before the end of its fields a line is refused; behind that nothing matters. In memory of just that
  * size, where a sanitizer sees a byte too far. */
 START_TEST(truncated)
@@ -435,6 +452,7 @@ int main(void)
     tcase_add_loop_test(tcase, meaning, 0, sizeof meanings / sizeof *meanings);
     tcase_add_loop_test(tcase, refusal, 0, sizeof refused / sizeof *refused);
     tcase_add_loop_test(tcase, foreign_line, 0, sizeof foreign / sizeof *foreign);
+    tcase_add_loop_test(tcase, level, 0, sizeof levels / sizeof *levels);
     tcase_add_test(tcase, truncated);
     tcase_add_test(tcase, long_path);
     tcase_add_loop_test(tcase, hour, 0, sizeof hours / sizeof *hours);
