@@ -220,14 +220,15 @@ static bool write_details(struct analytics *a)
     return writer_trim_denials(&a->writer);
 }
 
-/* What the log feed brought, within the same transaction, so that its columns agree with the others. It is kept until
- * that is committed. */
-static bool write_responses(struct analytics *a)
+/* What the log feed brought. It is kept until it is written, in the same transaction as the decisions, so that its
+ * columns agree with the others. */
+static void take_responses(struct analytics *a)
 {
-    if (!a->has_taken && a->responses != NULL)
-        a->taken = responses_take(a->responses, a->taken);
+    if (a->has_taken || a->responses == NULL)
+        return;
+    a->taken = responses_take(a->responses, a->taken);
     a->has_taken = true;
-    return analytics_responses_write(a->responses_writer, a->taken);
+    ledger_add_durations(&a->ledger, a->taken);
 }
 
 static void responses_written(struct analytics *a)
@@ -253,7 +254,8 @@ static bool write_all(struct analytics *a, bool details)
     }
     if (details && !write_details(a))
         return false;
-    return write_responses(a) && sqlite3_exec(a->writer.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    return analytics_responses_write(a->responses_writer, a->taken) &&
+           sqlite3_exec(a->writer.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* False: not everything could be written. */
@@ -265,6 +267,7 @@ static bool tick(struct analytics *a, bool last)
     bool          written;
 
     ledger_collect(&a->ledger, a->tallies, a->tallies_n, hour, details);
+    take_responses(a);
     rule_names_refresh(&a->names);
     if (!have_file(a))
         return false;

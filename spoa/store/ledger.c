@@ -9,15 +9,21 @@ bool ledger_init(struct ledger *l)
     l->taken = malloc(sizeof *l->taken);
     l->live = sketches_new();
     l->scratch = sketches_new();
-    return l->denials != NULL && l->taken != NULL && l->live != NULL && l->scratch != NULL;
+    l->rows = malloc(RESPONSES_PATHS * sizeof *l->rows);
+    return l->denials != NULL && l->taken != NULL && l->live != NULL && l->scratch != NULL && l->rows != NULL;
+}
+
+static void free_book(struct book *book)
+{
+    sketches_free(book->sketches);
+    topk_free(book->durations);
+    *book = (struct book){ .sketches = NULL };
 }
 
 static void free_books(struct ledger *l)
 {
-    for (int i = 0; i < LEDGER_BOOKS; i++) {
-        sketches_free(l->books[i].sketches);
-        l->books[i] = (struct book){ .sketches = NULL };
-    }
+    for (int i = 0; i < LEDGER_BOOKS; i++)
+        free_book(&l->books[i]);
 }
 
 void ledger_fini(struct ledger *l)
@@ -29,6 +35,7 @@ void ledger_fini(struct ledger *l)
     free(l->taken);
     sketches_free(l->live);
     sketches_free(l->scratch);
+    free(l->rows);
 }
 
 /* ---- totals ---- */
@@ -110,7 +117,7 @@ static struct book *find_book(struct ledger *l, struct period period)
     }
     if (place->sketches != NULL && place->changed)
         l->books_lost++;
-    sketches_free(place->sketches);
+    free_book(place);
     *place = (struct book){ .period = period, .sketches = sketches_new() };
     return place;
 }
@@ -139,24 +146,73 @@ static void add_sketches(struct ledger *l, int64_t hour, const struct sketches *
     }
 }
 
+static void add_durations(struct ledger *l, struct period period, const struct topk *durations)
+{
+    struct book *book = ledger_book(l, period);
+
+    if (book != NULL && book->durations == NULL)
+        book->durations = topk_new(RESPONSES_PATHS, TOPK_TEXT_MIN);
+    if (book == NULL || book->durations == NULL) {
+        l->books_lost++;
+        return;
+    }
+    topk_merge(book->durations, durations);
+    book->changed = true;
+}
+
+void ledger_add_durations(struct ledger *l, const struct responses *responses)
+{
+    for (unsigned i = 0; i < responses->n; i++) {
+        const struct responses_hour *hour = &responses->hours[i];
+
+        if (topk_size(hour->paths) == 0)
+            continue;
+        add_durations(l, (struct period){ false, hour->hour }, hour->paths);
+        add_durations(l, (struct period){ true, hour->hour / 24 }, hour->paths);
+    }
+}
+
 static uint64_t known_of(const struct sketches *s)
 {
     return topk_other(s->clients, NULL, 0).count;
 }
 
+/* To the paths that are kept; what belongs to none of them, to the rest. */
+static void apply_durations(struct ledger *l, const struct topk *durations, struct topk *paths)
+{
+    size_t          n = topk_size(durations);
+    struct topk_row other;
+
+    topk_rows(durations, l->rows);
+    for (size_t i = 0; i < n; i++) {
+        const struct topk_row *row = &l->rows[i];
+        const uint64_t         sums[TOPK_SUMS] = {
+                    [SUM_DURATIONS] = row->count,
+                    [SUM_DURATION_US] = row->sums[RESPONSES_DURATION_US],
+        };
+
+        topk_add(paths, row->id, row->text, 0, sums);
+    }
+    other = topk_other(durations, l->rows, n);
+    topk_add_other(paths, (const uint64_t[TOPK_SUMS]){
+                              [SUM_DURATIONS] = other.count,
+                              [SUM_DURATION_US] = other.sums[RESPONSES_DURATION_US],
+                          });
+}
+
 const struct sketches *ledger_view(struct ledger *l, struct book *book)
 {
-    bool     is_running = book->period.number == (book->period.is_day ? l->hour / 24 : l->hour);
-    uint64_t known = known_of(book->sketches);
+    bool     is_running = l->has_live && book->period.number == (book->period.is_day ? l->hour / 24 : l->hour);
+    uint64_t known = known_of(book->sketches) + (is_running ? known_of(l->live) : 0);
 
-    if (!l->has_live || !is_running)
-        return book->changed ? book->sketches : NULL;
-    known += known_of(l->live);
-    if (known == book->written && !book->changed)
+    if (!book->changed && known == book->written)
         return NULL;
-    sketches_copy(l->scratch, book->sketches);
-    sketches_merge(l->scratch, l->live);
     book->viewed = known;
+    sketches_copy(l->scratch, book->sketches);
+    if (is_running)
+        sketches_merge(l->scratch, l->live);
+    if (book->durations != NULL)
+        apply_durations(l, book->durations, l->scratch->paths);
     return l->scratch;
 }
 

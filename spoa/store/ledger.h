@@ -6,6 +6,7 @@
 
 #include "store/analytics_writer.h"
 #include "tally/decisions.h"
+#include "tally/responses.h"
 
 /* Hours of totals that wait at a time; the oldest then count for the one after them. */
 #define LEDGER_HOURS   48
@@ -16,6 +17,7 @@
 struct book {
     struct period    period;
     struct sketches *sketches;        /* NULL: a free place */
+    struct topk     *durations;       /* of forwarded requests, as in responses.h; NULL: none came */
     bool             restored;        /* what the file had of it is in them */
     bool             changed;         /* since they were written */
     uint64_t         viewed, written; /* requests that were known of when they were looked at, and written */
@@ -32,6 +34,7 @@ struct ledger {
     int64_t                 hour;     /* the running one, as of ledger_collect() */
     bool                    has_live; /* `live` is a copy of what the workers have of it */
     struct sketches        *live, *scratch;
+    struct topk_row        *rows; /* RESPONSES_PATHS */
     struct decisions_taken *taken;
     uint64_t                books_lost, hours_joined;
 };
@@ -42,6 +45,9 @@ void ledger_fini(struct ledger *l);
 
 /* Takes from all workers; `details`: a copy of the running hour's sketches as well. */
 void ledger_collect(struct ledger *l, struct decisions *const *tallies, size_t n, int64_t hour, bool details);
+
+/* What the feed brought, once: how long each path took. */
+void ledger_add_durations(struct ledger *l, const struct responses *responses);
 
 /* The period's; NULL: no memory. */
 struct book *ledger_book(struct ledger *l, struct period period);

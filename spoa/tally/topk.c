@@ -209,8 +209,7 @@ void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, con
     uint64_t *passed, bound;
 
     t->now.count += count;
-    for (int i = 0; i < TOPK_SUMS; i++)
-        t->now.sums[i] += sums[i];
+    topk_add_other(t, sums);
     if (e != TOPK_NONE) {
         t->bounds[e] += count;
         for (int i = 0; i < TOPK_SUMS; i++)
@@ -227,6 +226,12 @@ void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, con
         return;
     }
     take_in(t, id, text, count, sums);
+}
+
+void topk_add_other(struct topk *t, const uint64_t sums[TOPK_SUMS])
+{
+    for (int i = 0; i < TOPK_SUMS; i++)
+        t->now.sums[i] += sums[i];
 }
 
 void topk_offer(struct topk *t, const struct topk_row *row)

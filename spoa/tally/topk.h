@@ -53,6 +53,9 @@ void         topk_clear(struct topk *t);
  * nothing. */
 void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
+/* Adds sums to what is not kept. */
+void topk_add_other(struct topk *t, const uint64_t sums[TOPK_SUMS]);
+
 /* Asks for the memory that topk_add() will look at first. A hint only. */
 void topk_prefetch(const struct topk *t, uint64_t id);
 

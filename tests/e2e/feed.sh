@@ -156,3 +156,9 @@ stop agent
 ! grep -q 'line skipped' "$TMP/agent.log" || fail "the agent skipped a line"
 counted=$(sed -nE 's/.*log feed: connection closed: .*; lines counted: ([0-9]+), skipped: 0$/\1/p' "$TMP/agent.log" | paste -sd+)
 [ "$((counted))" = "$(wc -l < "$RECORD")" ] || fail "the agent counted $counted lines of $(wc -l < "$RECORD")"
+
+# How long a path took is beside how often it was asked for.
+average() { sqlite3 -readonly "$TMP/analytics.db" "SELECT duration_avg_ms FROM daily_paths WHERE path = '$1' ORDER BY day LIMIT 1"; }
+took=$(average /a/pause)
+[ "${took%.*}" -ge 300 ] && [ "${took%.*}" -lt 5000 ] || fail "/a/pause took $took ms"
+[ "$(average /forbidden/1)" = "" ] || fail "a refusal took $(average /forbidden/1) ms"
