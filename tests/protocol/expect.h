@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,28 @@ HELPER void expect_ack(int fd)
     expect_frame(fd);
     ck_assert_msg(spop_client_ack_parse(&reply.frame, &reply.ack), "no ACK but a frame of type %u", reply.frame.type);
     ck_assert_uint_gt(reply.ack.n, 0);
+}
+
+/* `n` of them and nothing more, read as many at a time as there are. */
+HELPER void expect_acks(int fd, long n)
+{
+    static char bytes[64 * 1024];
+    size_t      have = 0;
+
+    while (n > 0) {
+        struct pollfd at = { .fd = fd, .events = POLLIN };
+        struct span   in = { bytes, 0 };
+        ssize_t       got;
+
+        ck_assert_int_eq(poll(&at, 1, AGENT_PATIENCE_MS), 1);
+        got = recv(fd, bytes + have, sizeof bytes - have, 0);
+        ck_assert_msg(got > 0, "no frame: %s", got == 0 ? "closed" : strerror(errno));
+        for (in.n = have + (size_t)got; spop_frame_next(&in, sizeof bytes, &reply.frame) == SPOP_NEXT_FRAME; n--)
+            ck_assert(spop_client_ack_parse(&reply.frame, &reply.ack) && reply.ack.n > 0);
+        have = in.n;
+        memmove(bytes, in.p, have);
+    }
+    ck_assert(n == 0 && have == 0);
 }
 
 /* "src=192.0.2.1 path=/x": an address goes out as one, all else as a string. The text of the values is `copy`'s. */
