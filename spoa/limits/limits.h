@@ -74,7 +74,8 @@ struct limits_counts {
  * random: it keeps clients from choosing keys that collide. NULL: no memory. */
 struct limits *limits_new(size_t max_counters, uint64_t seed);
 
-/* The same in an empty file, which outlives the process: see image.h. The table owns `fd` when it could be made. */
+/* The same in an empty file, which outlives the process: see image.h. The table owns `fd` when it could be made; NULL:
+ * no memory, or errno of the file. */
 struct limits *limits_new_in(int fd, size_t max_counters, uint64_t seed);
 
 /* No other thread may be inside a call. NULL is allowed. */

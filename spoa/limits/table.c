@@ -136,6 +136,7 @@ bool table_init(struct table *t, size_t max_counters, int fd)
                    (atomic_uint *)(void *)(private + shards_size));
     if (claim_header(&t->memory, TABLE_HEADER_SIZE + states_size(max_counters)))
         return true;
+    t->memory.fd = -1; /* the caller's, who has no table */
     table_fini(t);
     return false;
 }

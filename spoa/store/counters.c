@@ -37,6 +37,7 @@ struct counters {
     int            stop_fd;
     pthread_t      thread;
     bool           has_thread;
+    bool           is_private; /* in no live file */
     bool           told_full;
     int            told_snapshot; /* errno of the last failure that was told; 0: the last one worked */
     uint64_t       told_evicted, told_refusing;
@@ -138,30 +139,43 @@ static bool open_image(struct counters *c, int directory, const char *path, cons
     return false;
 }
 
+/* In the new live file; where its file system is full, in memory that belongs to this process alone, since that is no
+ * reason not to decide. False: errno. */
+static bool make_limits(struct counters *c, const struct counters_options *options, uint64_t seed)
+{
+    int fd = openat(c->runtime, LIVE ".new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), error;
+
+    if (fd >= 0 && (c->limits = limits_new_in(fd, options->max_counters, seed)) != NULL)
+        return true;
+    error = errno;
+    if (fd >= 0)
+        close(fd);
+    unlinkat(c->runtime, LIVE ".new", 0);
+    errno = error;
+    if (error != ENOSPC && error != EDQUOT)
+        return false;
+    log_write(LOG_ERROR, "%s/" LIVE ": %s; a kill would lose what is counted until the next start", options->runtime,
+              strerror(error));
+    c->limits = limits_new(options->max_counters, seed);
+    c->is_private = true;
+    return c->limits != NULL;
+}
+
 /* Fills new counters from `image`; NULL: there is none. */
 static bool fill(struct counters *c, const struct counters_options *options, const struct image *image)
 {
-    uint64_t      random[2], seed;
+    uint64_t      random[2];
     struct moment now = moment_now();
-    int           fd = openat(c->runtime, LIVE ".new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-    if (fd < 0)
+    if (getrandom(random, sizeof random, 0) != sizeof random)
         return false;
-    if (getrandom(random, sizeof random, 0) != sizeof random) {
-        close(fd);
+    if (!make_limits(c, options, image != NULL ? image->seed : random[0]))
         return false;
-    }
-    seed = image != NULL ? image->seed : random[0];
-    c->limits = limits_new_in(fd, options->max_counters, seed);
-    if (c->limits == NULL) {
-        close(fd);
-        return false;
-    }
     if (image != NULL && !image_restore(image, c->limits, c->boot, now))
         log_write(LOG_ERROR, "counters of an earlier run: %s; some are lost", strerror(errno));
     image_begin(c->limits, c->boot, random[1], now);
     /* A kill before this leaves the old file as it was. */
-    return renameat(c->runtime, LIVE ".new", c->runtime, LIVE) == 0;
+    return c->is_private || renameat(c->runtime, LIVE ".new", c->runtime, LIVE) == 0;
 }
 
 /* The newer of what there is. A data directory's runs follow on each other, so a snapshot of another run that is later

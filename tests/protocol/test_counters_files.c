@@ -1,9 +1,8 @@
 /* Counters in files that are damaged, in use, or cannot be written. */
 #include "restart.h"
+#include "small_disk.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "lib/images.h"
@@ -151,37 +150,10 @@ END_TEST
 
 /* ---- full disks ---- */
 
-static void write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-    if (fd < 0 || write(fd, text, strlen(text)) < 0)
-        fprintf(stderr, "%s: %s\n", path, strerror(errno));
-    close(fd);
-}
-
-/* A file system of 128 kB in the place of other_dir, for this process alone. Without root's rights a user namespace
- * gives those for it. */
 static void mount_small(void)
 {
-    char     map[32];
-    unsigned uid = geteuid(), gid = getegid();
-
-    if (unshare(CLONE_NEWNS | (uid != 0 ? CLONE_NEWUSER : 0)) != 0)
-        goto fail;
-    if (uid != 0) {
-        write_text("/proc/self/setgroups", "deny");
-        snprintf(map, sizeof map, "0 %u 1", uid);
-        write_text("/proc/self/uid_map", map);
-        snprintf(map, sizeof map, "0 %u 1", gid);
-        write_text("/proc/self/gid_map", map);
-    }
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-        mount("tmpfs", other_dir, "tmpfs", 0, "size=128k") == 0)
-        return;
-fail:
-    fprintf(stderr, "a small file system on %s: %s\n", other_dir, strerror(errno));
-    _exit(99);
+    if (!small_disk(other_dir, "size=128k"))
+        _exit(99);
 }
 
 /* More counters than fit, each exact. */
