@@ -40,8 +40,8 @@ struct analytics {
     struct analytics_options options;
     struct analytics_writer  writer;
     uint64_t                 seed;
-    dev_t                    device; /* of the file that was opened last; inode 0: none yet */
-    ino_t                    inode;
+    struct stat              opened; /* the file that was opened last; st_ino 0: none yet */
+    struct stat              log;    /* and its -wal, since something was written */
     struct ledger            ledger;
     struct rule_names        names;
     struct keeper            keeper;
@@ -130,7 +130,25 @@ static bool move_aside(struct analytics *a)
     }
     ledger_forget(&a->ledger, a->tallies, a->tallies_n);
     log_write(LOG_ERROR, "%s: damaged; moved to %s, and a new one begun", a->path, aside);
+    a->in_trouble = false;
     return true;
+}
+
+static bool is_same(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* False: there is none, and `st` is all zero. */
+static bool stat_log(const struct analytics *a, struct stat *st)
+{
+    char log[4200];
+
+    snprintf(log, sizeof log, "%s-wal", a->path);
+    if (stat(log, st) == 0)
+        return true;
+    *st = (struct stat){ .st_ino = 0 };
+    return false;
 }
 
 /* What was written to one file must not be counted in another, that came while this one was closed. */
@@ -140,10 +158,22 @@ static void identify(struct analytics *a)
 
     if (stat(a->path, &st) != 0)
         return;
-    if (a->inode != 0 && (st.st_dev != a->device || st.st_ino != a->inode))
+    if (a->opened.st_ino != 0 && !is_same(&st, &a->opened))
         ledger_forget(&a->ledger, a->tallies, a->tallies_n);
-    a->device = st.st_dev;
-    a->inode = st.st_ino;
+    a->opened = st;
+    a->log = (struct stat){ .st_ino = 0 };
+}
+
+/* The log of the file that is no longer there would be taken for that of the one in its place, and spoil it. One that
+ * came with that one stays. */
+static void remove_log(const struct analytics *a)
+{
+    char        log[4200];
+    struct stat st;
+
+    snprintf(log, sizeof log, "%s-wal", a->path);
+    if (stat_log(a, &st) && is_same(&st, &a->log))
+        unlink(log);
 }
 
 static bool open_file(struct analytics *a)
@@ -170,9 +200,10 @@ static bool have_file(struct analytics *a)
 {
     struct stat st;
 
-    if (a->writer.db != NULL && (stat(a->path, &st) != 0 || st.st_dev != a->device || st.st_ino != a->inode)) {
+    if (a->writer.db != NULL && (stat(a->path, &st) != 0 || !is_same(&st, &a->opened))) {
         log_write(LOG_WARNING, "%s: removed or replaced; what was written to it went with it", a->path);
         close_file(a);
+        remove_log(a);
         ledger_forget(&a->ledger, a->tallies, a->tallies_n);
     }
     return a->writer.db != NULL || open_file(a);
@@ -184,7 +215,8 @@ static bool give_up(struct analytics *a)
     int  code = sqlite3_errcode(a->writer.db);
     bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 
-    trouble(a, "%s: %s", a->path, sqlite3_errmsg(a->writer.db));
+    if (!damaged)
+        trouble(a, "%s: %s", a->path, sqlite3_errmsg(a->writer.db));
     if (!sqlite3_get_autocommit(a->writer.db))
         sqlite3_exec(a->writer.db, "ROLLBACK", NULL, NULL, NULL);
     rule_names_forget(&a->names);
@@ -197,12 +229,22 @@ static bool give_up(struct analytics *a)
 
 /* ---- writing ---- */
 
+/* What is in memory may be better than what is in the file, and hide that nobody else can read that. From here on it is
+ * read; so is its schema, which every reader begins with and a writer keeps. */
+static bool read_anew(struct analytics *a)
+{
+    sqlite3_db_release_memory(a->writer.db);
+    return sqlite3_exec(a->writer.db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static bool write_details(struct analytics *a)
 {
     struct ledger         *l = &a->ledger;
     const struct period    running[] = { { false, l->hour }, { true, l->hour / 24 } };
     const struct sketches *view;
 
+    if (!read_anew(a))
+        return false;
     for (int i = 0; l->has_live && i < 2; i++)
         ledger_book(l, running[i]);
     for (int i = 0; i < LEDGER_BOOKS; i++) {
@@ -274,6 +316,8 @@ static bool tick(struct analytics *a, bool last)
     written = write_all(a, details);
     if (!written)
         return give_up(a);
+    if (a->log.st_ino == 0)
+        stat_log(a, &a->log);
     ledger_written(&a->ledger, details);
     responses_written(a);
     if (details) {

@@ -2,8 +2,9 @@
  * transaction. It alone writes there.
  *
  * When it cannot (disk full, file locked or read-only), it says so once, keeps what it has in bounded memory (see
- * ledger.h) and tries again each second. A damaged file is moved aside, and a new one begun. Nothing of this keeps a
- * decision waiting. kill -9 loses what was decided since the last transaction: about a second. */
+ * ledger.h) and tries again each second. A damaged file is moved aside, and a new one begun; the thread comes upon
+ * damage in what it writes within some seconds, elsewhere when old rows are forgotten. Nothing of this keeps a decision
+ * waiting. kill -9 loses what was decided since the last transaction: about a second. */
 #ifndef STORE_ANALYTICS_H
 #define STORE_ANALYTICS_H
 

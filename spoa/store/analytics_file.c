@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
+
+#include "base/log.h"
 
 extern const char analytics_sql[]; /* sql/analytics.sql, embedded by the Makefile */
 
@@ -125,6 +128,27 @@ static bool create_file(const char *path, char *error, size_t size)
     return true;
 }
 
+/* Bytes 18 and 19 of a database say whether it is in WAL mode, 68 to 71 whose it is. One of ours that is not has no
+ * log: what lies beside it, left by a file that was here before this one was put back from a copy, say, would be taken
+ * for its own all the same, and spoil it. */
+static void set_stray_log_aside(const char *path)
+{
+    static const uint8_t ours[] = { ANALYTICS_APPLICATION >> 24, ANALYTICS_APPLICATION >> 16 & 255,
+                                    ANALYTICS_APPLICATION >> 8 & 255, ANALYTICS_APPLICATION & 255 };
+    uint8_t              header[72];
+    char                 log[4200], stray[4220];
+    int                  fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t              n = fd < 0 ? -1 : read(fd, header, sizeof header);
+
+    if (fd >= 0)
+        close(fd);
+    snprintf(log, sizeof log, "%s-wal", path);
+    snprintf(stray, sizeof stray, "%s.stray", log);
+    if (n == sizeof header && header[18] == 1 && header[19] == 1 && memcmp(header + 68, ours, sizeof ours) == 0 &&
+        rename(log, stray) == 0)
+        log_write(LOG_WARNING, "%s: belongs to another file; moved to %s", log, stray);
+}
+
 static bool set_up_writer(sqlite3 *db, char *error, size_t size)
 {
     /* NORMAL: a transaction survives the process, and costs no flush of the disk; a power failure may take back the
@@ -146,6 +170,7 @@ sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
 
     if (!create_file(path, error, size))
         return NULL;
+    set_stray_log_aside(path);
     db = open_file(path, SQLITE_OPEN_READWRITE, error, size);
     if (db == NULL || set_up_writer(db, reason, sizeof reason))
         return db;

@@ -1,13 +1,7 @@
 /* What the agent counts is what it was asked: to the request, with two threads, over a restart in the middle. */
-#include "expect.h"
-
-#include <sqlite3.h>
+#include "analytics.h"
 
 #define CONNECTIONS 4
-#define BATCH       200
-
-static struct agent agent;
-static char         path[128];
 
 /* Of each ten requests, and what becomes of them. The limit lets no one through but for its first. */
 #define RULES                                                                                                          \
@@ -25,48 +19,6 @@ static const char *const requests[] = {
     "src=192.0.2.3 path=/wide//2",   "src=192.0.2.3 path=/other",
     "src=somebody path=/other",      "path=/denied method=GET host=EXAMPLE.com:80",
 };
-
-/* The first column of all rows, with blanks between them; static. */
-static const char *ask_db(const char *sql)
-{
-    static char   answer[4096];
-    size_t        n = 0;
-    sqlite3      *db;
-    sqlite3_stmt *s = NULL;
-
-    answer[0] = '\0';
-    sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    sqlite3_busy_timeout(db, AGENT_PATIENCE_MS);
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
-        snprintf(answer, sizeof answer, "%s", sqlite3_errmsg(db));
-    while (s != NULL && sqlite3_step(s) == SQLITE_ROW && n < sizeof answer - 256)
-        n += (size_t)snprintf(answer + n, sizeof answer - n, "%s%s", n > 0 ? " " : "",
-                              (const char *)sqlite3_column_text(s, 0));
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return answer;
-}
-
-#define expect_db(sql, wanted) ck_assert_str_eq(ask_db(sql), (wanted))
-
-static void expect_count(const char *sql, long long wanted)
-{
-    char text[32];
-
-    snprintf(text, sizeof text, "%lld", wanted);
-    ck_assert_msg(strcmp(ask_db(sql), text) == 0, "%s: %s, not %s", sql, ask_db(sql), text);
-}
-
-static void expect_sums_agree(void)
-{
-    char  command[256], line[256];
-    FILE *output;
-
-    snprintf(command, sizeof command, "sqlite3 -readonly %s < sql/questions/totals_agree.sql 2>&1", path);
-    output = popen(command, "r");
-    ck_assert_msg(fgets(line, sizeof line, output) == NULL, "%s", line);
-    pclose(output);
-}
 
 static void start(void)
 {
@@ -106,20 +58,20 @@ static void ask_many(long n)
     for (int c = 0; c < CONNECTIONS; c++)
         fds[c] = opened(&agent);
     for (long asked = 0; asked < n;) {
-        long sent[CONNECTIONS];
+        long batches[CONNECTIONS];
 
         for (int c = 0; c < CONNECTIONS; c++) {
             size_t size = 0;
 
-            sent[c] = n - asked < BATCH ? n - asked : BATCH;
-            for (long i = 0; i < sent[c]; i++)
+            batches[c] = n - asked < BATCH ? n - asked : BATCH;
+            for (long i = 0; i < batches[c]; i++)
                 size += notify_put(bytes + size, sizeof bytes - size, (uint64_t)i, 1,
                                    requests[(asked + i) % (long)COUNT(requests)]);
             say(fds[c], bytes, size);
-            asked += sent[c];
+            asked += batches[c];
         }
         for (int c = 0; c < CONNECTIONS; c++)
-            expect_acks(fds[c], sent[c]);
+            expect_acks(fds[c], batches[c]);
     }
     for (int c = 0; c < CONNECTIONS; c++)
         close(fds[c]);
@@ -212,7 +164,7 @@ END_TEST
 START_TEST(killed_under_load)
 {
     char bytes[256];
-    long sent = 0, before = 0;
+    long before = 0;
     int  fd;
 
     start();
