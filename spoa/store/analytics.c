@@ -324,9 +324,11 @@ static bool tick(struct analytics *a, bool last)
         a->details_us = now.mono_us;
         a->details_hour = hour;
     }
-    tell_recovery(a);
+    /* What is only in the way of forgetting is in the way each second: it is not over because writing works. */
     if (!last && !keeper_run(&a->keeper, a->writer.db, now))
         give_up(a);
+    else
+        tell_recovery(a);
     return true;
 }
 
