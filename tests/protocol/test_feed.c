@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/un.h>
 
+#include <sqlite3.h>
+
 #include "server/feed.h"
 
 #define RULES "INSERT INTO rules(path, action) VALUES ('/denied', 'deny')"
@@ -174,7 +176,24 @@ START_TEST(many)
 }
 END_TEST
 
-/* At the end the agent reads what its peer has sent by then, and a message that has begun. */
+static long responses_in_file(void)
+{
+    char          path[128];
+    sqlite3      *db;
+    sqlite3_stmt *s;
+    long          n;
+
+    snprintf(path, sizeof path, "%s/analytics.db", agent.dir);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT sum(responses) FROM daily_summary", -1, &s, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+    n = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return n;
+}
+
+/* At the end the agent reads what its peer has sent by then, and a message that has begun; all of it is written. */
 START_TEST(stopped)
 {
     int         fd = connect_feed();
@@ -189,6 +208,7 @@ START_TEST(stopped)
     close(fd);
     ck_assert_int_eq(agent_wait(&agent), 0);
     expect_log("stopping; lines counted: 101, skipped: 0");
+    ck_assert_int_eq(responses_in_file(), 101);
     agent_fini(&agent);
     begin();
 }
