@@ -77,13 +77,14 @@ static void end(void)
 /* Of a client, at the time that the clock shows. */
 static void requests(uint8_t client, int n)
 {
-    const uint8_t   bytes[4] = { 10, 0, 0, client };
-    struct decision allow = { .verdict = VERDICT_ALLOW };
+    const uint8_t             bytes[4] = { 10, 0, 0, client };
+    const struct ruleset_view view = { .held = slot.current, .generation = 1 };
+    const struct decision     allow = { .verdict = VERDICT_ALLOW };
 
     for (int i = 0; i < n; i++) {
         struct tally_request request = { .src = address_from_v4(bytes), .path = SPAN_LITERAL("/") };
 
-        decisions_begin(tallies[0], moment_now());
+        decisions_begin(tallies[0], moment_now(), &view);
         decisions_prepare(tallies[0], &request, &allow);
         decisions_add(tallies[0], &request, &allow);
         decisions_end(tallies[0]);
