@@ -114,6 +114,7 @@ static enum step take_rule(struct walk *walk, const struct rule *rule)
         return STEP_BEHIND_END;
     }
     decision->applied[decision->applied_n++] = rule;
+    decision->shadow |= rule->shadow;
     if (rule->shadow)
         return STEP_APPLIES;
     /* An exception that may not match applies, but leaves the slot to the rule that it is an exception from: the

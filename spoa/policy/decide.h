@@ -33,6 +33,7 @@ struct decision {
     const struct rule *end;
     bool               overflow;  /* more live rules apply than there is room for: denied with 503 */
     bool               exhausted; /* patterns took longer than they may: what could not be told counts as a match */
+    bool               shadow;    /* there is a shadow rule among those that apply */
     size_t             applied_n, uses_n;
     const struct rule *applied[LIMITS_PER_REQUEST_MAX]; /* from here on only what the counts say is initialised */
     struct limit_use   uses[LIMITS_PER_REQUEST_MAX];

@@ -42,7 +42,7 @@ size_t ruleset_collect(struct ruleset_slot *slot)
     while (*at != NULL) {
         struct ruleset *set = *at;
 
-        /* A retired set gains no new users: it can no longer be found. */
+        /* A retired set without users gains no new ones: it can no longer be found. */
         if (atomic_load(&set->users) == 0) {
             *at = set->next;
             ruleset_free(set);
@@ -65,6 +65,12 @@ const struct ruleset *ruleset_refresh(struct ruleset_slot *slot, struct ruleset_
     atomic_fetch_add(&view->held->users, 1);
     pthread_mutex_unlock(&slot->lock);
     return view->held;
+}
+
+struct ruleset_view ruleset_share(const struct ruleset_view *view)
+{
+    atomic_fetch_add(&view->held->users, 1);
+    return *view;
 }
 
 void ruleset_release(struct ruleset_view *view)

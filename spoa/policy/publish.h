@@ -39,6 +39,9 @@ size_t ruleset_collect(struct ruleset_slot *slot);
 
 /* The set in force, valid until the view's next call. */
 const struct ruleset *ruleset_refresh(struct ruleset_slot *slot, struct ruleset_view *view);
-void                  ruleset_release(struct ruleset_view *view);
+
+/* One more view of what `view` holds, which any thread may release. */
+struct ruleset_view ruleset_share(const struct ruleset_view *view);
+void                ruleset_release(struct ruleset_view *view);
 
 #endif

@@ -30,6 +30,7 @@ void counts_free(struct counts *c)
     if (c == NULL)
         return;
     free(c->numbered);
+    ruleset_release(&c->view);
     free(c->slots);
     free(c->rules);
     free(c);
@@ -37,17 +38,11 @@ void counts_free(struct counts *c)
 
 void counts_clear(struct counts *c)
 {
-    struct counts empty = {
-        .numbered = c->numbered,
-        .numbered_n = c->numbered_n,
-        .generation = c->generation,
-        .rules = c->rules,
-        .slots = c->slots,
-        .slots_n = c->slots_n,
-    };
+    struct counts empty = { .numbered = c->numbered, .view = c->view, .rules = c->rules, .slots = c->slots };
 
-    if (c->numbered_n > 0)
-        memset(c->numbered, 0, c->numbered_n * sizeof *c->numbered);
+    empty.slots_n = c->slots_n;
+    if (c->view.held != NULL)
+        memset(c->numbered, 0, (c->view.held->n + 1) * sizeof *c->numbered);
     memset(c->slots, 0, c->slots_n * sizeof *c->slots);
     *c = empty;
 }
@@ -94,31 +89,36 @@ struct rule_count *counts_rule(struct counts *c, int64_t rule)
     return &c->rules[c->rules_n - 1];
 }
 
-static void add_rules(struct counts *c, const struct rule_count *rules, size_t n)
+static void add_numbered(struct counts *into, const struct counts *from)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct rule_count *count;
+    for (size_t i = 0; from->view.held != NULL && i <= from->view.held->n; i++) {
+        const struct number_count *numbered = &from->numbered[i];
+        struct rule_count         *count;
 
-        if (rules[i].matched == 0)
+        if (numbered->matched == 0)
             continue;
-        count = counts_rule(c, rules[i].rule);
-#define X(name) count->name += rules[i].name;
+        count = counts_rule(into, i > 0 ? from->view.held->rules[i - 1].id : 0);
+#define X(name) count->name += numbered->name;
         RULE_COUNTS(X)
 #undef X
     }
 }
 
-void counts_number(struct counts *c, uint64_t generation, size_t n)
+void counts_number(struct counts *c, const struct ruleset_view *view)
 {
-    if (c->generation == generation && c->numbered_n == n)
+    uint64_t requests = counts_requests(c);
+
+    if (c->view.held != NULL && c->view.generation == view->generation &&
+        requests - c->settled < UINT32_MAX - COUNTS_BATCH_MAX)
         return;
-    add_rules(c, c->numbered, c->numbered_n);
+    add_numbered(c, c);
     free(c->numbered);
-    c->numbered = calloc(n, sizeof *c->numbered);
+    ruleset_release(&c->view);
+    c->numbered = calloc(view->held->n + 1, sizeof *c->numbered);
     if (c->numbered == NULL)
         abort();
-    c->numbered_n = n;
-    c->generation = generation;
+    c->view = ruleset_share(view);
+    c->settled = requests;
 }
 
 void counts_merge(struct counts *into, const struct counts *from)
@@ -132,8 +132,14 @@ void counts_merge(struct counts *into, const struct counts *from)
         into->minutes[m].requests += from->minutes[m].requests;
         into->minutes[m].denied += from->minutes[m].denied;
     }
-    add_rules(into, from->rules, from->rules_n);
-    add_rules(into, from->numbered, from->numbered_n);
+    for (uint32_t i = 0; i < from->rules_n; i++) {
+        struct rule_count *count = counts_rule(into, from->rules[i].rule);
+
+#define X(name) count->name += from->rules[i].name;
+        RULE_COUNTS(X)
+#undef X
+    }
+    add_numbered(into, from);
 }
 
 static int compare_rules(const void *left, const void *right)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/moment.h"
+#include "policy/publish.h"
 
 #define HOUR_US INT64_C(3600000000)
 
@@ -15,6 +16,13 @@
 struct rule_count {
     int64_t rule; /* 0: none */
 #define X(name) uint64_t name;
+    RULE_COUNTS(X)
+#undef X
+};
+
+/* The same of one rule set's rules, by their number in it. Small, since tens of thousands are in use. */
+struct number_count {
+#define X(name) uint32_t name;
     RULE_COUNTS(X)
 #undef X
 };
@@ -29,10 +37,11 @@ struct counts {
     uint64_t            left_out; /* denials that were not kept one by one */
     struct minute_count minutes[60];
 
-    /* By number: of the rules of one rule set, the one of `generation`. What has not occurred has matched 0. */
-    struct rule_count *numbered;
-    size_t             numbered_n;
-    uint64_t           generation;
+    /* Of the rules of the set that `view` holds, or holds none: at 0 those of no rule, then rules by their place there.
+     * What has not occurred has matched 0. */
+    struct number_count *numbered;
+    struct ruleset_view  view;
+    uint64_t             settled; /* requests that are not in `numbered` any more */
 
     /* By id: those that occur, and a hash table with open addressing, at most half full, of their numbers + 1. */
     struct rule_count *rules;
@@ -46,8 +55,10 @@ struct counts *counts_new(void);              /* NULL: no memory */
 void           counts_free(struct counts *c); /* NULL is allowed */
 void           counts_clear(struct counts *c);
 
-/* Room for the numbers 0 to n - 1 of that generation; those of another one go over to `rules`. */
-void counts_number(struct counts *c, uint64_t generation, size_t n);
+/* Makes `numbered` ready for further requests, fewer than COUNTS_BATCH_MAX, by the rule set that `view` holds. What is
+ * there of another one goes over to `rules`. */
+#define COUNTS_BATCH_MAX 65536
+void counts_number(struct counts *c, const struct ruleset_view *view);
 
 /* A rule's row among `rules`, which is made if it is not there; valid until the next call. */
 struct rule_count *counts_rule(struct counts *c, int64_t rule);

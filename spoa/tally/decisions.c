@@ -90,7 +90,7 @@ void decisions_begin(struct decisions *d, struct moment now, const struct rulese
         d->hour = find_hour(d, hour);
     if (d->hour->counts == NULL)
         d->hour->counts = get_counts(d, d->hour->hour);
-    counts_number(d->hour->counts, view->generation, view->held->n + 1);
+    counts_number(d->hour->counts, view);
     d->rules = view->held->rules;
     d->minute = &d->hour->counts->minutes[now.unix_us > 0 ? now.unix_us / 60000000 % 60 : 0];
 }
@@ -160,8 +160,7 @@ static void prepare_text(struct decisions *d, struct tally_request *request)
     request->client = text;
 }
 
-/* Number 0 is no rule. */
-static struct rule_count *count_of(const struct decisions *d, const struct rule *rule)
+static struct number_count *count_of(const struct decisions *d, const struct rule *rule)
 {
     return &d->hour->counts->numbered[rule != NULL ? rule - d->rules + 1 : 0];
 }
@@ -193,22 +192,18 @@ static const struct rule *decider_of(const struct decision *decision)
 
 /* What shadow rules would have refused. `uses` are those of the limits among the rules that apply, in the same
  * order. */
-static void add_applied(struct decisions *d, const struct tally_request *request, const struct decision *decision)
+static void add_shadow(struct decisions *d, const struct tally_request *request, const struct decision *decision)
 {
-    struct counts          *counts = d->hour->counts;
     const struct limit_use *use = decision->uses;
 
     for (size_t i = 0; i < decision->applied_n; i++) {
         const struct rule      *rule = decision->applied[i];
         const struct limit_use *limit = rule->action == RULE_LIMIT ? use++ : NULL;
-        struct rule_count      *count = count_of(d, rule);
 
-        count->rule = rule->id;
-        count->matched++;
         if (!rule->shadow || rule->slow || rule->action == RULE_ALLOW || (limit != NULL && !limit->used_up))
             continue;
-        count->shadow_denied++;
-        counts->shadow_denied++;
+        count_of(d, rule)->shadow_denied++;
+        d->hour->counts->shadow_denied++;
         note_denial(d, request,
                     &(struct denial){
                         .rule = rule->id,
@@ -221,37 +216,46 @@ static void add_applied(struct decisions *d, const struct tally_request *request
     }
 }
 
+static void add_denial(struct decisions *d, const struct tally_request *request, const struct decision *decision)
+{
+    const struct denial denial = {
+        .rule = decision->rule != NULL ? decision->rule->id : 0,
+        .status = decision->status,
+        .retry_after_s = decision->retry_after_s,
+    };
+
+    d->hour->counts->denied++;
+    d->minute->denied++;
+    if (!note_denial(d, request, &denial))
+        d->hour->counts->left_out++;
+}
+
 void decisions_add(struct decisions *d, const struct tally_request *request, const struct decision *decision)
 {
-    struct counts     *counts = d->hour->counts;
-    struct sketches   *sketches = d->hour->sketches;
-    uint64_t           sums[TOPK_SUMS] = { 0 };
-    const struct rule *decider = decider_of(decision);
-    struct rule_count *count = count_of(d, decider);
+    struct sketches     *sketches = d->hour->sketches;
+    uint64_t             sums[TOPK_SUMS] = { 0 };
+    const struct rule   *decider = decider_of(decision);
+    struct number_count *count = count_of(d, decider);
 
-    add_applied(d, request, decision);
-    if (decider == NULL)
-        count->matched++;
+    for (size_t i = 0; i < decision->applied_n; i++)
+        count_of(d, decision->applied[i])->matched++;
+    count->matched += decider == NULL;
+    if (decision->shadow)
+        add_shadow(d, request, decision);
     d->minute->requests++;
     switch (decision->verdict) {
     case VERDICT_ALLOW:
         count->allowed++;
-        counts->allowed++;
+        d->hour->counts->allowed++;
         break;
     case VERDICT_SLOW:
         count->slowed++;
-        counts->slowed++;
+        d->hour->counts->slowed++;
         break;
     case VERDICT_DENY:
         count->denied++;
-        counts->denied++;
-        d->minute->denied++;
         sums[SUM_DENIED] = 1;
-        if (!note_denial(d, request,
-                         &(struct denial){ .rule = count->rule,
-                                           .status = decision->status,
-                                           .retry_after_s = decision->retry_after_s }))
-            counts->left_out++;
+        add_denial(d, request, decision);
         break;
     }
     topk_add(sketches->clients, request->client_id, request->client, 1, sums);

@@ -136,7 +136,7 @@ START_TEST(shadow_rules)
     const struct rule *live = rule(1, RULE_LIMIT, false), *deny = rule(2, RULE_DENY, true),
                       *limit = rule(3, RULE_LIMIT, true), *allow = rule(4, RULE_ALLOW, true);
     struct rule    *slow = rule(5, RULE_LIMIT, true);
-    struct decision decision = { .verdict = VERDICT_ALLOW, .rule = live, .tightest = live };
+    struct decision decision = { .verdict = VERDICT_ALLOW, .rule = live, .tightest = live, .shadow = true };
 
     slow->slow = true;
     decision.applied[0] = live;
@@ -210,6 +210,28 @@ START_TEST(more_hours_than_there_is_room_for)
     take(-1);
     ck_assert_uint_eq(taken.n, DECISIONS_HOURS);
     ck_assert_uint_eq(sum->allowed, 100);
+}
+END_TEST
+
+/* Numbered counts are of 32 bits, and go over before they are full. */
+START_TEST(more_than_fits)
+{
+    struct counts *counts = counts_new();
+
+    rule(3, RULE_LIMIT, false);
+    counts_number(counts, &view);
+    counts->numbered[1 + 3].matched = counts->numbered[1 + 3].allowed = UINT32_MAX - COUNTS_BATCH_MAX;
+    counts->allowed = UINT32_MAX - COUNTS_BATCH_MAX;
+    for (int i = 0; i < 3; i++) {
+        counts_number(counts, &view);
+        counts->numbered[1 + 3].matched += COUNTS_BATCH_MAX;
+        counts->allowed += COUNTS_BATCH_MAX;
+    }
+    counts_merge(sum, counts);
+    ck_assert_uint_eq(counts_rule(sum, 3)->matched, UINT32_MAX + UINT64_C(2) * COUNTS_BATCH_MAX);
+    ck_assert_uint_eq(counts_rule(sum, 3)->allowed, UINT32_MAX - COUNTS_BATCH_MAX);
+    counts_free(counts);
+    ck_assert_uint_eq(set.users, 0);
 }
 END_TEST
 
@@ -302,22 +324,27 @@ END_TEST
 
 static atomic_int running;
 
-/* Ever newer sets of rules, of ever other sizes. */
+static struct rule         many_rules[BATCHES + BATCH];
+static struct ruleset      sets[BATCHES / 3];
+static struct ruleset_view views[BATCHES / 3];
+
+/* Ever newer sets of rules, of ever other sizes; each three batches long. */
 static void *work(void *context)
 {
     struct decision decision = { .verdict = VERDICT_ALLOW };
 
     (void)context;
+    for (int i = 0; i < BATCHES + BATCH; i++)
+        many_rules[i].id = i + 1;
     for (int i = 0; i < BATCHES; i++) {
-        set.n = 16 + (size_t)i % 40;
-        view.generation = 1 + (uint64_t)i / 3;
-        for (int j = 0; j < BATCH; j++)
-            rules[j].id = i / 3 + j + 1;
-        decisions_begin(d, at(NOON + i * (HOUR_US / 1000)), &view);
+        sets[i / 3].rules = many_rules + i / 3;
+        sets[i / 3].n = 16 + (size_t)i / 3 % 40;
+        views[i / 3] = (struct ruleset_view){ .held = &sets[i / 3], .generation = 1 + (uint64_t)i / 3 };
+        decisions_begin(d, at(NOON + i * (HOUR_US / 1000)), &views[i / 3]);
         for (int j = 0; j < BATCH; j++) {
             struct tally_request request = from("192.0.2.1", "/");
 
-            decision.applied[0] = decision.rule = decision.tightest = &rules[j];
+            decision.applied[0] = decision.rule = decision.tightest = &sets[i / 3].rules[j];
             decision.applied_n = decision.uses_n = 1;
             decisions_prepare(d, &request, &decision);
             decisions_add(d, &request, &decision);
@@ -361,6 +388,10 @@ START_TEST(taken_while_it_fills)
     ck_assert_uint_eq(matched, BATCHES * BATCH);
     ck_assert_uint_eq(sum->rules_n, BATCHES / 3 + BATCH - 1);
     ck_assert_uint_eq(topk_other(all->clients, NULL, 0).count, BATCHES * BATCH);
+    decisions_free(d);
+    d = NULL;
+    for (int i = 0; i < BATCHES / 3; i++)
+        ck_assert_uint_eq(sets[i].users, 0);
     sketches_free(copy);
     sketches_free(all);
 }
@@ -379,6 +410,7 @@ int main(void)
     tcase_add_test(tcase, shadow_rules);
     tcase_add_test(tcase, hours_and_minutes);
     tcase_add_test(tcase, more_hours_than_there_is_room_for);
+    tcase_add_test(tcase, more_than_fits);
     tcase_add_test(tcase, clients_and_paths);
     tcase_add_test(tcase, a_flood_of_denials);
     tcase_add_test(tcase, taken_while_it_fills);
