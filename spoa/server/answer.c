@@ -85,15 +85,6 @@ static bool read_request(struct answerer *answerer, const struct ruleset *rulese
     return found == SPOP_END;
 }
 
-static void note_request(struct tally_request *noted, const struct request *request)
-{
-    noted->src = request->src;
-    noted->src_text = request->src.bits == 0 ? request->value[ATTRIBUTE_SRC] : SPAN_ABSENT;
-    noted->method = request->value[ATTRIBUTE_METHOD];
-    noted->host = request->value[ATTRIBUTE_HOST];
-    noted->path = request->value[ATTRIBUTE_PATH];
-}
-
 static void set_int(struct spop_ack *ack, struct span name, int64_t value)
 {
     spop_ack_set_int(ack, SPOP_SCOPE_TXN, name, value);
@@ -116,7 +107,8 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, stru
     if (answer->asked) {
         decide_match(&answerer->decider, ruleset, &answerer->request, now, &answer->decision);
         limits_prefetch_buckets(answerer->decider.limits, answer->decision.uses, answer->decision.uses_n);
-        note_request(&answer->request, &answerer->request);
+        if (answerer->decisions != NULL)
+            decisions_note(answerer->decisions, &answer->request, &answerer->request);
     } else {
         /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
         memset(&answer->decision, 0, offsetof(struct decision, applied));
@@ -161,7 +153,7 @@ void answer_tally(struct answerer *answerer, size_t n, struct moment now, const 
     decisions_begin(decisions, now, view);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
-            decisions_prepare(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);
+            decisions_prefetch(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
             decisions_add(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);

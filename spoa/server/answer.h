@@ -20,7 +20,7 @@ struct answer {
     struct conn         *conn; /* that asked */
     uint64_t             stream_id, frame_id;
     bool                 asked;   /* else the NOTIFY held no question, and nothing is to be decided */
-    struct tally_request request; /* what of it is counted; borrows from frame and scratch until the next batch */
+    struct tally_request request; /* borrows from frame and scratch until the next batch */
     struct decision      decision;
 };
 

@@ -145,19 +145,32 @@ static bool note_denial(struct decisions *d, const struct tally_request *request
 
 /* What is no address counts by its text as it will be read, so that it is the same client after a restart. A text that
  * is too long for that keeps its own id. */
-static void prepare_text(struct decisions *d, struct tally_request *request)
+static void note_text(const struct decisions *d, struct tally_request *noted, struct span text)
 {
-    struct span text = request->src_text;
+    bool is_long = text.n > TALLY_SRC_MAX;
 
     if (text.p == NULL)
         text = (struct span){ "", 0 };
-    request->client_id = tally_id_of(text, d->seed);
-    if (text.n > TALLY_SRC_MAX)
+    noted->client_id = tally_id_of(text, d->seed);
+    if (is_long)
         text.n = TALLY_SRC_MAX;
-    text = (struct span){ request->key, utf8_repair(text, request->key, sizeof request->key) };
-    if (request->src_text.n <= TALLY_SRC_MAX)
-        request->client_id = tally_id_of(text, d->seed);
-    request->client = text;
+    noted->client = (struct span){ noted->key, utf8_repair(text, noted->key, sizeof noted->key) };
+    if (!is_long)
+        noted->client_id = tally_id_of(noted->client, d->seed);
+}
+
+void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request)
+{
+    if (request->src.bits != 0) {
+        noted->client = client_key(request->src, d->ipv6_prefix, noted->key);
+        noted->client_id = tally_id_of(noted->client, d->seed);
+    } else {
+        note_text(d, noted, request->value[ATTRIBUTE_SRC]);
+    }
+    noted->path = request->value[ATTRIBUTE_PATH];
+    noted->path_id = tally_id_of(noted->path, d->seed);
+    noted->method = request->value[ATTRIBUTE_METHOD];
+    noted->host = request->value[ATTRIBUTE_HOST];
 }
 
 static struct number_count *count_of(const struct decisions *d, const struct rule *rule)
@@ -165,22 +178,13 @@ static struct number_count *count_of(const struct decisions *d, const struct rul
     return &d->hour->counts->numbered[rule != NULL ? rule - d->rules + 1 : 0];
 }
 
-void decisions_prepare(struct decisions *d, struct tally_request *request, const struct decision *decision)
+void decisions_prefetch(const struct decisions *d, const struct tally_request *request, const struct decision *decision)
 {
-    const struct sketches *sketches = d->hour->sketches;
-
     for (size_t i = 0; i < decision->applied_n; i++)
         __builtin_prefetch(count_of(d, decision->applied[i]), 1);
-    if (request->src.bits != 0) {
-        request->client = client_key(request->src, d->ipv6_prefix, request->key);
-        request->client_id = tally_id_of(request->client, d->seed);
-    } else {
-        prepare_text(d, request);
-    }
-    request->path_id = tally_id_of(request->path, d->seed);
-    topk_prefetch(sketches->clients, request->client_id);
-    topk_prefetch(sketches->paths, request->path_id);
-    distinct_prefetch(&sketches->distinct, request->client_id);
+    topk_prefetch(d->hour->sketches->clients, request->client_id);
+    topk_prefetch(d->hour->sketches->paths, request->path_id);
+    distinct_prefetch(&d->hour->sketches->distinct, request->client_id);
 }
 
 static const struct rule *decider_of(const struct decision *decision)

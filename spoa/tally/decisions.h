@@ -37,14 +37,12 @@ struct denial {
  * is shortened. */
 #define TALLY_SRC_MAX (SKETCH_CLIENT + 8)
 
-/* One request, from the match to the end of its batch. The spans are borrowed. */
+/* What is counted of a request, from the match to the end of its batch. The spans are borrowed from the request. */
 struct tally_request {
-    struct address src;      /* bits == 0: none */
-    struct span    src_text; /* of a src that is no address */
-    struct span    method, host, path;
-    struct span    client; /* from here on filled by decisions_prepare() */
-    uint64_t       client_id, path_id;
-    char           key[UTF8_REPAIRED_MAX(TALLY_SRC_MAX)];
+    uint64_t    client_id, path_id;
+    struct span client, path;
+    struct span method, host;
+    char        key[UTF8_REPAIRED_MAX(TALLY_SRC_MAX)];
 };
 
 struct decisions;
@@ -53,11 +51,15 @@ struct decisions;
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix);
 void              decisions_free(struct decisions *d); /* NULL is allowed */
 
-/* ---- the worker: begin; prepare and add, each for all of a batch; end ---- */
+/* ---- the worker: notes each request; then begin; prefetch and add, each for all of a batch; end ---- */
+
+/* While the request is at hand. */
+void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request);
 
 /* `view`: holds the rule set that all of the batch was decided by. */
 void decisions_begin(struct decisions *d, struct moment now, const struct ruleset_view *view);
-void decisions_prepare(struct decisions *d, struct tally_request *request, const struct decision *decision);
+void decisions_prefetch(const struct decisions *d, const struct tally_request *request,
+                        const struct decision *decision);
 void decisions_add(struct decisions *d, const struct tally_request *request, const struct decision *decision);
 void decisions_end(struct decisions *d);
 

@@ -9,7 +9,6 @@
 
 #include <stdint.h>
 
-#include "base/hash.h"
 #include "base/span.h"
 
 /* How a text that is too long for a summary ends: an ellipsis (U+2026, which neither addresses nor normalised paths
@@ -18,9 +17,6 @@
 #define TALLY_ID_DIGITS 16
 #define TALLY_ID_SUFFIX (sizeof TALLY_ELLIPSIS - 1 + TALLY_ID_DIGITS)
 
-static inline uint64_t tally_id_of(struct span key, uint64_t seed)
-{
-    return XXH3_64bits_withSeed(key.p, key.n, seed);
-}
+uint64_t tally_id_of(struct span key, uint64_t seed);
 
 #endif

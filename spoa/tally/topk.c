@@ -15,7 +15,7 @@ struct topk *topk_new(uint32_t keys, uint32_t text_max)
     char        *memory;
 
     assert(keys >= 1 && keys <= TOPK_KEYS_MAX && text_max >= TOPK_TEXT_MIN && text_max <= TOPK_TEXT_MAX);
-    while (slots < 4 * (size_t)keys)
+    while (slots < TOPK_SLOTS_KEY * (size_t)keys)
         slots *= 2;
     size =
         keys * (sizeof *t->entries + sizeof *t->bounds + text_max) + lows * sizeof *t->lows + slots * sizeof *t->slots;
@@ -77,26 +77,32 @@ void topk_prefetch(const struct topk *t, uint64_t id)
     __builtin_prefetch(&t->slots[(uint32_t)id & t->slot_mask], 1);
 }
 
+static uint32_t home_of(const struct topk *t, uint64_t id)
+{
+    return (uint32_t)id & t->slot_mask;
+}
+
 static void link_entry(struct topk *t, uint32_t e)
 {
-    uint32_t tag = (uint32_t)t->entries[e].id, i = tag & t->slot_mask;
+    uint64_t id = t->entries[e].id;
+    uint32_t i = home_of(t, id);
 
     while (t->slots[i].entry != 0)
         i = (i + 1) & t->slot_mask;
-    t->slots[i].tag = tag;
-    t->slots[i].entry = e + 1;
+    t->slots[i].tag = (uint16_t)(id >> 48);
+    t->slots[i].entry = (uint16_t)(e + 1);
 }
 
 /* Closes the gap (Knuth, The Art of Computer Programming 3, 6.4, algorithm R), so that no search passes over what has
  * long gone. */
 static void unlink_entry(struct topk *t, uint32_t e)
 {
-    uint32_t gap = (uint32_t)t->entries[e].id & t->slot_mask;
+    uint32_t gap = home_of(t, t->entries[e].id);
 
     while (t->slots[gap].entry != e + 1)
         gap = (gap + 1) & t->slot_mask;
     for (uint32_t i = (gap + 1) & t->slot_mask; t->slots[i].entry != 0; i = (i + 1) & t->slot_mask) {
-        uint32_t from_home = (i - t->slots[i].tag) & t->slot_mask;
+        uint32_t from_home = (i - home_of(t, t->entries[t->slots[i].entry - 1u].id)) & t->slot_mask;
 
         if (from_home < ((i - gap) & t->slot_mask))
             continue; /* the gap is before where it may be */
@@ -139,32 +145,37 @@ static uint32_t find_least(struct topk *t)
     return e;
 }
 
-static uint64_t *passed_of(struct topk *t, uint64_t id)
-{
-    struct topk_slot *slot = &t->slots[(uint32_t)id & t->slot_mask];
-
-    if (slot->passed < t->now.passed_min)
-        slot->passed = t->now.passed_min;
-    return &slot->passed;
-}
-
 static void raise(uint64_t *bound, uint64_t to)
 {
     if (*bound < to)
         *bound = to;
 }
 
+void topk_level(struct topk *t)
+{
+    for (uint32_t i = 0; i <= t->slot_mask; i++)
+        t->slots[i].passed = 0;
+    t->now.passed_min = t->now.floor;
+}
+
 /* A place for a key. */
 static uint32_t make_place(struct topk *t)
 {
-    uint32_t e;
+    struct topk_slot *slot;
+    uint64_t          passed;
+    uint32_t          e;
 
     if (t->now.used < t->keys)
         return t->now.used++;
     e = find_least(t);
-    raise(passed_of(t, t->entries[e].id), t->bounds[e]);
-    raise(&t->now.floor, t->bounds[e]);
     unlink_entry(t, e);
+    raise(&t->now.floor, t->bounds[e]);
+    slot = &t->slots[home_of(t, t->entries[e].id)];
+    passed = t->bounds[e] > t->now.passed_min ? t->bounds[e] - t->now.passed_min : 0;
+    if (passed > UINT32_MAX)
+        topk_level(t);
+    else if (slot->passed < passed)
+        slot->passed = (uint32_t)passed;
     return e;
 }
 
@@ -193,20 +204,35 @@ static void put(struct topk *t, uint32_t e, const struct topk_row *row)
     link_entry(t, e);
 }
 
-/* Instead of the one with the least bound. */
-__attribute__((noinline)) static void take_in(struct topk *t, uint64_t id, struct span text, uint64_t count,
-                                              const uint64_t sums[TOPK_SUMS])
+/* Counts it in the filter. False: it may be heavier than a kept one, whose least bound is `least`. */
+static bool pass(struct topk *t, uint64_t id, uint64_t count, uint64_t least)
 {
-    struct topk_row row = { .id = id, .text = text, .count = count, .error = *passed_of(t, id) };
+    struct topk_slot *slot = &t->slots[home_of(t, id)];
+    uint64_t          passed = slot->passed + count, bound = t->now.passed_min + passed;
 
+    if (t->now.used < t->keys || bound > least || passed > UINT32_MAX)
+        return false;
+    slot->passed = (uint32_t)passed;
+    raise(&t->now.floor, bound);
+    return true;
+}
+
+/* Apart, so that what most requests take needs no stack. */
+__attribute__((noinline)) static void admit(struct topk *t, uint64_t id, struct span text, uint64_t count,
+                                            const uint64_t sums[TOPK_SUMS])
+{
+    struct topk_row row = { .id = id, .text = text, .count = count };
+
+    if (t->now.used == t->keys && pass(t, id, count, t->bounds[find_least(t)]))
+        return;
+    row.error = t->now.passed_min + t->slots[home_of(t, id)].passed;
     memcpy(row.sums, sums, sizeof row.sums);
     put(t, make_place(t), &row);
 }
 
 void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS])
 {
-    uint32_t  e = topk_find(t, id);
-    uint64_t *passed, bound;
+    uint32_t e = topk_find(t, id);
 
     t->now.count += count;
     topk_add_other(t, sums);
@@ -214,18 +240,9 @@ void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, con
         t->bounds[e] += count;
         for (int i = 0; i < TOPK_SUMS; i++)
             t->entries[e].sums[i] += sums[i];
-        return;
+    } else if (count > 0 && !pass(t, id, count, t->now.least)) {
+        admit(t, id, text, count, sums);
     }
-    if (count == 0)
-        return;
-    passed = passed_of(t, id);
-    bound = *passed + count;
-    if (t->now.used == t->keys && (bound <= t->now.least || bound <= t->bounds[find_least(t)])) {
-        *passed = bound;
-        raise(&t->now.floor, bound);
-        return;
-    }
-    take_in(t, id, text, count, sums);
 }
 
 void topk_add_other(struct topk *t, const uint64_t sums[TOPK_SUMS])

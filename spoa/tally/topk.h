@@ -30,7 +30,7 @@
 
 #include "tally/id.h"
 
-#define TOPK_KEYS_MAX 65536
+#define TOPK_KEYS_MAX 65535
 #define TOPK_TEXT_MIN 48 /* an address, and the end of a shortened text */
 #define TOPK_TEXT_MAX 4096
 #define TOPK_SUMS     3

@@ -53,7 +53,7 @@ void topk_merge(struct topk *into, const struct topk *from)
         row.error += into_floor;
         topk_offer(into, &row);
     }
-    into->now.passed_min = into->now.floor;
+    topk_level(into);
 }
 
 void topk_restore(struct topk *t, const struct topk_row *total, const struct topk_row *rows, size_t n)
@@ -78,7 +78,7 @@ void topk_restore(struct topk *t, const struct topk_row *total, const struct top
             left.sums[i] -= row.sums[i];
         topk_offer(t, &row);
     }
-    t->now.passed_min = t->now.floor;
+    topk_level(t);
 }
 
 static int compare_rows(const void *left, const void *right)

@@ -1,7 +1,6 @@
 /* What is in a struct topk, for the files that make it up.
  *
- *      slots     tag, entry, passed | ...   a hash table with open addressing, at most a quarter full (a flood of new
- *                                           keys took 1.5 times as long in one that was half full)
+ *      slots     tag, entry, passed | ...   a hash table with open addressing, and the filter
  *      bounds    count + error              apart from the rest, for the search for the least
  *      lows      of each block of bounds
  *      entries   id, error, sums            one cache line each
@@ -9,7 +8,8 @@
  *
  * Keys are taken in until all `keys` places are used. From then on one that is not kept is counted in `passed`, which
  * it shares with all that would like the same slot, and so is known to have no more than that. It takes the place of
- * the key with the least bound once that is less.
+ * the key with the least bound once that is less. With 16 slots a key one of twenty new keys does so in a flood; with
+ * 4 it was one of five.
  *
  * The least is found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has
  * passed the last one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries
@@ -22,8 +22,9 @@
 
 #include "tally/topk.h"
 
-#define TOPK_NONE  UINT32_MAX
-#define TOPK_BLOCK 32
+#define TOPK_NONE      UINT32_MAX
+#define TOPK_BLOCK     32
+#define TOPK_SLOTS_KEY 16
 
 struct topk_entry {
     _Alignas(64) uint64_t id;
@@ -33,9 +34,9 @@ struct topk_entry {
 };
 
 struct topk_slot {
-    uint32_t tag;    /* low bits of the id; where it would like to be is tag & slot_mask */
-    uint32_t entry;  /* 0: empty; else entry + 1 */
-    uint64_t passed; /* bounds each key that would like to be here and is not kept; now.passed_min does, too */
+    uint16_t tag;    /* high bits of the id; where it would like to be is in the low ones */
+    uint16_t entry;  /* 0: empty; else entry + 1 */
+    uint32_t passed; /* now.passed_min and this bound each key that would like to be here and is not kept */
 };
 
 struct topk {
@@ -58,12 +59,10 @@ struct topk {
 /* The key's entry, or TOPK_NONE. */
 static inline uint32_t topk_find(const struct topk *t, uint64_t id)
 {
-    uint32_t tag = (uint32_t)id;
+    for (uint32_t i = (uint32_t)id & t->slot_mask; t->slots[i].entry != 0; i = (i + 1) & t->slot_mask) {
+        uint32_t e = t->slots[i].entry - 1u;
 
-    for (uint32_t i = tag & t->slot_mask; t->slots[i].entry != 0; i = (i + 1) & t->slot_mask) {
-        uint32_t e = t->slots[i].entry - 1;
-
-        if (t->slots[i].tag == tag && t->entries[e].id == id)
+        if (t->slots[i].tag == id >> 48 && t->entries[e].id == id)
             return e;
     }
     return TOPK_NONE;
@@ -72,6 +71,9 @@ static inline uint32_t topk_find(const struct topk *t, uint64_t id)
 /* Takes in a key that is not kept and whose bound is not below the floor, if it is heavier than another or there is
  * room. Otherwise the floor rises to its bound. Totals stay as they are. */
 void topk_offer(struct topk *t, const struct topk_row *row);
+
+/* Puts all of the filter to the floor. */
+void topk_level(struct topk *t);
 
 /* Entry `e` as a row. */
 struct topk_row topk_row_of(const struct topk *t, uint32_t e);

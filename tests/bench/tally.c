@@ -205,28 +205,30 @@ static void measure_others(const uint64_t *ranks)
 
 static void tally_batch(struct decisions *d, const uint64_t *ranks, const struct ruleset_view *view)
 {
-    static struct tally_request requests[16];
+    static struct tally_request noted[16];
+    static struct request       request;
     static struct decision      decisions[16];
     static char                 paths[16][32];
     const struct rule          *rules = view->held->rules;
 
-    decisions_begin(d, (struct moment){ .unix_us = HOUR_US }, view);
     for (int i = 0; i < 16; i++) {
         uint32_t client = (uint32_t)ranks[i], rule = (uint32_t)(ranks[i] * 7919 % 10000);
 
-        requests[i].src = address_from_v4(&client);
+        request.src = address_from_v4(&client);
         memcpy(paths[i], "/api/v1/items/0000", 18);
         memcpy(paths[i] + 14, &rule, sizeof rule);
-        requests[i].path = (struct span){ paths[i], 18 };
+        request.value[ATTRIBUTE_PATH] = (struct span){ paths[i], 18 };
+        decisions_note(d, &noted[i], &request);
         decisions[i].applied[0] = &rules[rule];
         decisions[i].applied[1] = &rules[10000];
         decisions[i].applied[2] = decisions[i].tightest = &rules[10001];
         decisions[i].applied_n = decisions[i].uses_n = 3;
     }
+    decisions_begin(d, (struct moment){ .unix_us = HOUR_US }, view);
     for (int i = 0; i < 16; i++)
-        decisions_prepare(d, &requests[i], &decisions[i]);
+        decisions_prefetch(d, &noted[i], &decisions[i]);
     for (int i = 0; i < 16; i++)
-        decisions_add(d, &requests[i], &decisions[i]);
+        decisions_add(d, &noted[i], &decisions[i]);
     decisions_end(d);
 }
 

@@ -82,11 +82,13 @@ static void requests(uint8_t client, int n)
     const struct decision     allow = { .verdict = VERDICT_ALLOW };
 
     for (int i = 0; i < n; i++) {
-        struct tally_request request = { .src = address_from_v4(bytes), .path = SPAN_LITERAL("/") };
+        const struct request request = { .src = address_from_v4(bytes), .value[ATTRIBUTE_PATH] = SPAN_LITERAL("/") };
+        struct tally_request noted;
 
+        decisions_note(tallies[0], &noted, &request);
         decisions_begin(tallies[0], moment_now(), &view);
-        decisions_prepare(tallies[0], &request, &allow);
-        decisions_add(tallies[0], &request, &allow);
+        decisions_prefetch(tallies[0], &noted, &allow);
+        decisions_add(tallies[0], &noted, &allow);
         decisions_end(tallies[0]);
     }
 }

@@ -84,12 +84,14 @@ static void requests(int worker, uint64_t client, int n, int64_t unix_us)
     deny.applied_n = 1;
     snprintf(text, sizeof text, "/%d", (int)client);
     for (int i = 0; i < n; i++) {
-        struct tally_request request = { .src = address_from_v4(bytes), .path = span_of(text) };
+        const struct request request = { .src = address_from_v4(bytes), .value[ATTRIBUTE_PATH] = span_of(text) };
+        struct tally_request noted;
 
+        decisions_note(tallies[worker], &noted, &request);
         decisions_begin(tallies[worker], (struct moment){ .unix_us = unix_us },
                         &(struct ruleset_view){ .held = &set, .generation = 1 });
-        decisions_prepare(tallies[worker], &request, i % 4 == 0 ? &deny : &allow);
-        decisions_add(tallies[worker], &request, i % 4 == 0 ? &deny : &allow);
+        decisions_prefetch(tallies[worker], &noted, i % 4 == 0 ? &deny : &allow);
+        decisions_add(tallies[worker], &noted, i % 4 == 0 ? &deny : &allow);
         decisions_end(tallies[worker]);
     }
 }

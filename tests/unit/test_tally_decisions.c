@@ -40,20 +40,23 @@ static struct rule *rule(int64_t id, enum rule_action action, bool shadow)
     return &rules[id];
 }
 
-static void add_from(struct moment now, struct tally_request request, const struct decision *decision)
+static void add_from(struct moment now, struct request request, const struct decision *decision)
 {
+    struct tally_request noted;
+
+    decisions_note(d, &noted, &request);
     decisions_begin(d, now, &view);
-    decisions_prepare(d, &request, decision);
-    decisions_add(d, &request, decision);
+    decisions_prefetch(d, &noted, decision);
+    decisions_add(d, &noted, decision);
     decisions_end(d);
 }
 
-static struct tally_request from(const char *src, const char *path)
+static struct request from(const char *src, const char *path)
 {
-    struct tally_request request = { .path = span_of(path) };
+    struct request request = { .value[ATTRIBUTE_PATH] = span_of(path) };
 
     if (src != NULL && !address_parse(span_of(src), &request.src))
-        request.src_text = span_of(src);
+        request.value[ATTRIBUTE_SRC] = span_of(src);
     return request;
 }
 
@@ -289,18 +292,18 @@ END_TEST
 
 START_TEST(a_flood_of_denials)
 {
-    struct decision      deny = { .verdict = VERDICT_DENY, .status = 403 };
-    struct tally_request request = from("192.0.2.1", "/denied");
-    char                 path[2000];
+    struct decision deny = { .verdict = VERDICT_DENY, .status = 403 };
+    struct request  request = from("192.0.2.1", "/denied");
+    char            path[2000];
 
     deny.applied[0] = deny.rule = deny.end = rule(9, RULE_DENY, false);
     deny.applied_n = 1;
     memset(path, 'a', sizeof path);
-    request.method = span_of("GET");
-    request.path = (struct span){ path, sizeof path };
+    request.value[ATTRIBUTE_METHOD] = span_of("GET");
+    request.value[ATTRIBUTE_PATH] = (struct span){ path, sizeof path };
     for (int i = 0; i < 1000; i++) {
         add_from(at(NOON), request, &deny);
-        request.path = span_of("/denied");
+        request.value[ATTRIBUTE_PATH] = span_of("/denied");
     }
     take(hour_of(NOON));
     ck_assert_uint_eq(taken.denials_n, DENIALS_MAX);
@@ -342,12 +345,14 @@ static void *work(void *context)
         views[i / 3] = (struct ruleset_view){ .held = &sets[i / 3], .generation = 1 + (uint64_t)i / 3 };
         decisions_begin(d, at(NOON + i * (HOUR_US / 1000)), &views[i / 3]);
         for (int j = 0; j < BATCH; j++) {
-            struct tally_request request = from("192.0.2.1", "/");
+            const struct request request = from("192.0.2.1", "/");
+            struct tally_request noted;
 
             decision.applied[0] = decision.rule = decision.tightest = &sets[i / 3].rules[j];
             decision.applied_n = decision.uses_n = 1;
-            decisions_prepare(d, &request, &decision);
-            decisions_add(d, &request, &decision);
+            decisions_note(d, &noted, &request);
+            decisions_prefetch(d, &noted, &decision);
+            decisions_add(d, &noted, &decision);
         }
         decisions_end(d);
     }
