@@ -132,23 +132,29 @@ static void refresh_server(void *server)
 
 /* What workers and feed count, and who writes it down. They outlive both. */
 struct tallies {
-    struct analytics    *analytics;
-    struct decisions   **decisions; /* of each worker */
+    struct analytics    *analytics; /* NULL: nobody does, and nothing is counted */
+    struct decisions   **decisions; /* of each worker; NULL then */
     struct responses_box responses;
 };
 
 /* False: no memory. */
 static bool init_tallies(struct tallies *tallies, const struct options *options)
 {
-    *tallies = (struct tallies){ .analytics = open_analytics(options),
-                                 .decisions = calloc(options->threads, sizeof *tallies->decisions) };
-    if (tallies->analytics == NULL || tallies->decisions == NULL ||
-        !responses_box_init(&tallies->responses, analytics_seed(tallies->analytics))) {
+    uint64_t seed = 0;
+
+    *tallies = (struct tallies){ .decisions = calloc(options->threads, sizeof *tallies->decisions) };
+    if (!options->no_analytics) {
+        tallies->analytics = open_analytics(options);
+        if (tallies->analytics != NULL)
+            seed = analytics_seed(tallies->analytics);
+    }
+    if (!responses_box_init(&tallies->responses, seed) || tallies->decisions == NULL ||
+        (tallies->analytics == NULL && !options->no_analytics)) {
         fail("out of memory");
         return false;
     }
-    for (size_t i = 0; i < options->threads; i++) {
-        tallies->decisions[i] = decisions_new(analytics_seed(tallies->analytics), (unsigned)options->ipv6_prefix);
+    for (size_t i = 0; tallies->analytics != NULL && i < options->threads; i++) {
+        tallies->decisions[i] = decisions_new(seed, (unsigned)options->ipv6_prefix);
         if (tallies->decisions[i] == NULL)
             abort(); /* at start, where nothing can be done without it */
     }
@@ -174,7 +180,8 @@ static int run(const struct options *options, struct fronts *fronts, const char 
 
     if ((fronts->feed == NULL || feed_start(fronts->feed, &tallies->responses)) &&
         server_start(fronts->server, slot, counters_limits(counters), tallies->decisions) && counters_start(counters) &&
-        analytics_start(tallies->analytics, tallies->decisions, options->threads, &tallies->responses, slot))
+        (tallies->analytics == NULL ||
+         analytics_start(tallies->analytics, tallies->decisions, options->threads, &tallies->responses, slot)))
         watch = rules_watch_start(rules_path, stamp, slot, refresh_server, fronts->server);
     if (watch == NULL) {
         stop_fronts(fronts);

@@ -41,6 +41,7 @@ const char options_usage[] =
     "  --keep-hours DAYS    what analytics.db has by the hour (default 30)\n"
     "  --keep-days DAYS     what it has by the day (default 400)\n"
     "  --max-analytics MB   above this size the oldest goes earlier; 0: any size (default 1024)\n"
+    "  --no-analytics       no analytics.db and no log feed\n"
     "  --log-level L        error, warning, info or debug (default info)\n"
     "  --version, --help\n";
 
@@ -84,6 +85,7 @@ static const struct option serve_options[] = {
     { "keep-hours", required_argument, NULL, OPTION_KEEP_HOURS },
     { "keep-days", required_argument, NULL, OPTION_KEEP_DAYS },
     { "max-analytics", required_argument, NULL, OPTION_MAX_ANALYTICS },
+    { "no-analytics", no_argument, NULL, OPTION_NO_ANALYTICS },
     { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -140,6 +142,9 @@ bool options_set(struct options *options, int option, const char *value)
         return parse_number("keep-days", value, 1, 100000, &options->keep_days);
     case OPTION_MAX_ANALYTICS:
         return parse_number("max-analytics", value, 0, 1000000000, &options->max_analytics);
+    case OPTION_NO_ANALYTICS:
+        options->no_analytics = true;
+        return true;
     case OPTION_LOG_LEVEL:
         if (!log_level_parse(value, &level)) {
             fail("--log-level '%s': write error, warning, info or debug", value);
@@ -204,6 +209,8 @@ bool options_parse(struct options *options, int argc, char **argv)
         fail("'%s': not an option; see spoa-rules --help", argv[optind]);
         return false;
     }
+    if (options->no_analytics)
+        options->log_listen = NULL;
     if (options->listen_n == 0)
         options->listen[options->listen_n++] = DEFAULT_LISTEN;
     return true;

@@ -19,6 +19,7 @@ struct options {
     const char   *output, *day, *since, *until;
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
     unsigned long keep_hours, keep_days, max_analytics; /* days, days, MB */
+    bool          no_analytics;                         /* log_listen is NULL then */
 };
 
 enum {
@@ -34,6 +35,7 @@ enum {
     OPTION_KEEP_HOURS,
     OPTION_KEEP_DAYS,
     OPTION_MAX_ANALYTICS,
+    OPTION_NO_ANALYTICS,
     OPTION_LOG_LEVEL,
     OPTION_SPOE,
     OPTION_OUTPUT,

@@ -26,8 +26,8 @@ struct server;
  * and the reason. What `options` points to must outlive the server. */
 struct server *server_new(const struct server_options *options, char *error, size_t error_size);
 
-/* Starts all threads. `decisions`: one for each worker. All must outlive the server. False: there are no threads or
- * memory to be had. */
+/* Starts all threads. `decisions`: one for each worker, or NULL for each. All must outlive the server. False: there are
+ * no threads or memory to be had. */
 bool server_start(struct server *server, struct ruleset_slot *slot, struct limits *limits,
                   struct decisions *const *decisions);
 

@@ -68,16 +68,13 @@ start_null() { # NAME [full]
     start "$1" "$port" "${on_core[@]}" "$bin/null_agent" "$port" "${@:2}"
 }
 
-agent_help=$(build/spoa-rules --help)
 start_agent() { # NAME RULES-DATABASE [OPTION...]
     local port
-    local -a options=(--data "$dir/$1" --rules "$2" "${@:3}")
     port=$(free_port)
     mkdir -p "$dir/$1"
-    # Not shared with an agent that runs beside it.
-    case $agent_help in *--runtime*) options+=(--runtime "$dir/$1") ;; esac
-    case $agent_help in *--log-listen*) options+=(--log-listen "127.0.0.1:$(free_port)") ;; esac
-    start "$1" "$port" "${on_core[@]}" build/spoa-rules serve --listen "127.0.0.1:$port" "${options[@]}"
+    # Nothing is shared with an agent that runs beside it.
+    start "$1" "$port" "${on_core[@]}" build/spoa-rules serve --listen "127.0.0.1:$port" --data "$dir/$1" \
+        --runtime "$dir/$1" --log-listen "127.0.0.1:$(free_port)" --rules "$2" "${@:3}"
 }
 
 # ---- rounds ----

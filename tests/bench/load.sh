@@ -28,6 +28,25 @@ section "single frames, as by HAProxy from 3.1 on: the same, 64 connections with
 note "$pairs pairs of $load_seconds s; the difference is the figure: the rest is the kernel's, and this machine's"
 compare --connections 64 --window 1
 
+stop agent
+
+section "analytics: pipelined, with them and with --no-analytics"
+note "$analytics_starts times $analytics_pairs pairs of $load_seconds s: where a process lies in memory costs or saves it as much"
+for ((i = 0; i < analytics_starts; i++)); do
+    rm -rf "$dir/with" "$dir/without"
+    start_agent with "$dir/mixed.db"
+    start_agent without "$dir/mixed.db" --no-analytics
+    rounds "$analytics_pairs" 'with without' load --rules "$rules" --seconds "$load_seconds"
+    cat "$dir/rounds" >>"$dir/all_rounds"
+    stop with without
+done
+mv "$dir/all_rounds" "$dir/rounds"
+heading 'CPU us a decision'
+row '  with' 3 with.cpu_us
+row '  without' 3 without.cpu_us
+row '  with / without' 3 'with.cpu_us / without.cpu_us'
+start_agent agent "$dir/mixed.db"
+
 section "latency at $latency_rate requests a second, from when each was due: the same, 4 connections"
 note "$latency_pairs pairs of $latency_seconds s; what both have is the machine's; so is what the load generator was late in sending"
 rounds "$latency_pairs" 'agent null' load --rules "$rules" --rate "$latency_rate" --seconds "$latency_seconds"
