@@ -108,7 +108,7 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, stru
         decide_match(&answerer->decider, ruleset, &answerer->request, now, &answer->decision);
         limits_prefetch_buckets(answerer->decider.limits, answer->decision.uses, answer->decision.uses_n);
         if (answerer->decisions != NULL)
-            decisions_note(answerer->decisions, &answer->request, &answerer->request);
+            decisions_note(answerer->decisions, &answer->request, &answerer->request, &answer->decision);
     } else {
         /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
         memset(&answer->decision, 0, offsetof(struct decision, applied));
@@ -151,9 +151,6 @@ void answer_tally(struct answerer *answerer, size_t n, struct moment now, const 
     if (n == 0 || decisions == NULL)
         return;
     decisions_begin(decisions, now, view);
-    for (size_t i = 0; i < n; i++)
-        if (answerer->batch[i].asked)
-            decisions_prefetch(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);
     for (size_t i = 0; i < n; i++)
         if (answerer->batch[i].asked)
             decisions_add(decisions, &answerer->batch[i].request, &answerer->batch[i].decision);

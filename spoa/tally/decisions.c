@@ -16,6 +16,14 @@ struct decisions {
     struct denial         denials[2 * DENIALS_MAX];
     size_t                denials_n, kept[2]; /* of live rules, of shadow rules */
 
+    /* Where the last batch was counted, and the next one probably will be: to be asked for, not to be used. */
+    struct hint {
+        struct topk_hint           clients, paths;
+        const struct distinct     *distinct;
+        const struct rule         *rules;
+        const struct number_count *numbered;
+    } hint;
+
     /* Of the batch. */
     struct moment          now;
     const struct rule     *rules;
@@ -92,6 +100,13 @@ void decisions_begin(struct decisions *d, struct moment now, const struct rulese
         d->hour->counts = get_counts(d, d->hour->hour);
     counts_number(d->hour->counts, view);
     d->rules = view->held->rules;
+    d->hint = (struct hint){
+        .clients = topk_hint(d->hour->sketches->clients),
+        .paths = topk_hint(d->hour->sketches->paths),
+        .distinct = &d->hour->sketches->distinct,
+        .rules = d->rules,
+        .numbered = d->hour->counts->numbered + 1, /* no rule is never asked for */
+    };
     d->minute = &d->hour->counts->minutes[now.unix_us > 0 ? now.unix_us / 60000000 % 60 : 0];
 }
 
@@ -159,32 +174,35 @@ static void note_text(const struct decisions *d, struct tally_request *noted, st
         noted->client_id = tally_id_of(noted->client, d->seed);
 }
 
-void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request)
+/* By numbers: the rules may be others than those of the hint. */
+static void prefetch_count(const struct hint *hint, const struct rule *rule)
 {
-    if (request->src.bits != 0) {
-        noted->client = client_key(request->src, d->ipv6_prefix, noted->key);
-        noted->client_id = tally_id_of(noted->client, d->seed);
-    } else {
+    uintptr_t place = ((uintptr_t)rule - (uintptr_t)hint->rules) / sizeof *rule;
+
+    __builtin_prefetch((const void *)((uintptr_t)hint->numbered + place * sizeof *hint->numbered), 1);
+}
+
+void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request,
+                    const struct decision *decision)
+{
+    if (request->src.bits != 0)
+        noted->client = client_key(request->src, d->ipv6_prefix, d->seed, noted->key, &noted->client_id);
+    else
         note_text(d, noted, request->value[ATTRIBUTE_SRC]);
-    }
     noted->path = request->value[ATTRIBUTE_PATH];
     noted->path_id = tally_id_of(noted->path, d->seed);
     noted->method = request->value[ATTRIBUTE_METHOD];
     noted->host = request->value[ATTRIBUTE_HOST];
+    topk_prefetch(d->hint.clients, noted->client_id);
+    topk_prefetch(d->hint.paths, noted->path_id);
+    distinct_prefetch(d->hint.distinct, noted->client_id);
+    for (size_t i = 0; i < decision->applied_n; i++)
+        prefetch_count(&d->hint, decision->applied[i]);
 }
 
 static struct number_count *count_of(const struct decisions *d, const struct rule *rule)
 {
     return &d->hour->counts->numbered[rule != NULL ? rule - d->rules + 1 : 0];
-}
-
-void decisions_prefetch(const struct decisions *d, const struct tally_request *request, const struct decision *decision)
-{
-    for (size_t i = 0; i < decision->applied_n; i++)
-        __builtin_prefetch(count_of(d, decision->applied[i]), 1);
-    topk_prefetch(d->hour->sketches->clients, request->client_id);
-    topk_prefetch(d->hour->sketches->paths, request->path_id);
-    distinct_prefetch(&d->hour->sketches->distinct, request->client_id);
 }
 
 static const struct rule *decider_of(const struct decision *decision)
@@ -237,7 +255,7 @@ static void add_denial(struct decisions *d, const struct tally_request *request,
 void decisions_add(struct decisions *d, const struct tally_request *request, const struct decision *decision)
 {
     struct sketches     *sketches = d->hour->sketches;
-    uint64_t             sums[TOPK_SUMS] = { 0 };
+    const uint64_t       denied[TOPK_SUMS] = { [SUM_DENIED] = 1 }, *sums = NULL;
     const struct rule   *decider = decider_of(decision);
     struct number_count *count = count_of(d, decider);
 
@@ -258,7 +276,7 @@ void decisions_add(struct decisions *d, const struct tally_request *request, con
         break;
     case VERDICT_DENY:
         count->denied++;
-        sums[SUM_DENIED] = 1;
+        sums = denied;
         add_denial(d, request, decision);
         break;
     }

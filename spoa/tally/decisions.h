@@ -51,15 +51,14 @@ struct decisions;
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix);
 void              decisions_free(struct decisions *d); /* NULL is allowed */
 
-/* ---- the worker: notes each request; then begin; prefetch and add, each for all of a batch; end ---- */
+/* ---- the worker: notes each request that was matched; then begin; add each request that was decided; end ---- */
 
-/* While the request is at hand. */
-void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request);
+/* While the request is at hand. Of the decision it takes what applies. */
+void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request,
+                    const struct decision *decision);
 
 /* `view`: holds the rule set that all of the batch was decided by. */
 void decisions_begin(struct decisions *d, struct moment now, const struct ruleset_view *view);
-void decisions_prefetch(const struct decisions *d, const struct tally_request *request,
-                        const struct decision *decision);
 void decisions_add(struct decisions *d, const struct tally_request *request, const struct decision *decision);
 void decisions_end(struct decisions *d);
 

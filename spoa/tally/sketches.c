@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 struct sketches *sketches_new(void)
 {
     struct sketches *s = calloc(1, sizeof *s);
@@ -50,16 +52,19 @@ void sketches_merge(struct sketches *into, const struct sketches *from)
 #define IPV4_KEY 5
 #define IPV6_KEY 18
 
-struct span client_key(struct address address, unsigned ipv6_prefix, char *out)
+/* Hashes of a length that is known to the compiler are a few instructions. */
+struct span client_key(struct address address, unsigned ipv6_prefix, uint64_t seed, char *out, uint64_t *id)
 {
     out[0] = '\0';
     if (address.bits == 32) {
         memcpy(out + 1, address.bytes, 4);
+        *id = XXH3_64bits_withSeed(out, IPV4_KEY, seed);
         return (struct span){ out, IPV4_KEY };
     }
     address = address_masked(address, ipv6_prefix);
     memcpy(out + 1, address.bytes, sizeof address.bytes);
     out[IPV6_KEY - 1] = (char)ipv6_prefix;
+    *id = XXH3_64bits_withSeed(out, IPV6_KEY, seed);
     return (struct span){ out, IPV6_KEY };
 }
 
@@ -82,9 +87,10 @@ struct span client_text(struct span key, char *out)
 struct span client_key_of_text(struct span text, char *out)
 {
     struct network network;
+    uint64_t       id;
     bool           exact;
 
     if (!network_parse(text, &network, &exact) || !exact || (network.address.bits == 32 && network.prefix < 32))
         return text;
-    return client_key(network.address, network.prefix, out);
+    return client_key(network.address, network.prefix, 0, out, &id);
 }

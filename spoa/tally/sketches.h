@@ -32,8 +32,8 @@ void             sketches_merge(struct sketches *into, const struct sketches *fr
 
 #define CLIENT_KEY_MAX 18
 
-/* Of a client that is an address; into `out` of CLIENT_KEY_MAX bytes. */
-struct span client_key(struct address address, unsigned ipv6_prefix, char *out);
+/* Of a client that is an address; into `out` of CLIENT_KEY_MAX bytes. `*id` is tally_id_of() it. */
+struct span client_key(struct address address, unsigned ipv6_prefix, uint64_t seed, char *out, uint64_t *id);
 
 /* From a key to the text, into `out` of ADDRESS_TEXT_MAX bytes or the key itself, and back, into `out` of
  * CLIENT_KEY_MAX bytes or the text itself. */

@@ -7,6 +7,7 @@
 
 _Static_assert(TALLY_ID_SUFFIX < TOPK_TEXT_MIN, "a shortened text begins with some of the text");
 _Static_assert(sizeof(struct topk_entry) == 64, "an entry is one cache line");
+_Static_assert(sizeof(struct topk_slot) == TOPK_SLOT_SIZE, "as topk_prefetch() takes it");
 
 struct topk *topk_new(uint32_t keys, uint32_t text_max)
 {
@@ -72,9 +73,9 @@ uint64_t topk_floor(const struct topk *t)
     return t->now.floor;
 }
 
-void topk_prefetch(const struct topk *t, uint64_t id)
+struct topk_hint topk_hint(const struct topk *t)
 {
-    __builtin_prefetch(&t->slots[(uint32_t)id & t->slot_mask], 1);
+    return (struct topk_hint){ (uintptr_t)t->slots, t->slot_mask };
 }
 
 static uint32_t home_of(const struct topk *t, uint64_t id)
@@ -226,7 +227,8 @@ __attribute__((noinline)) static void admit(struct topk *t, uint64_t id, struct 
     if (t->now.used == t->keys && pass(t, id, count, t->bounds[find_least(t)]))
         return;
     row.error = t->now.passed_min + t->slots[home_of(t, id)].passed;
-    memcpy(row.sums, sums, sizeof row.sums);
+    if (sums != NULL)
+        memcpy(row.sums, sums, sizeof row.sums);
     put(t, make_place(t), &row);
 }
 
@@ -235,10 +237,11 @@ void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, con
     uint32_t e = topk_find(t, id);
 
     t->now.count += count;
-    topk_add_other(t, sums);
+    if (sums != NULL)
+        topk_add_other(t, sums);
     if (e != TOPK_NONE) {
         t->bounds[e] += count;
-        for (int i = 0; i < TOPK_SUMS; i++)
+        for (int i = 0; sums != NULL && i < TOPK_SUMS; i++)
             t->entries[e].sums[i] += sums[i];
     } else if (count > 0 && !pass(t, id, count, t->now.least)) {
         admit(t, id, text, count, sums);

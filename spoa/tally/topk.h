@@ -30,10 +30,11 @@
 
 #include "tally/id.h"
 
-#define TOPK_KEYS_MAX 65535
-#define TOPK_TEXT_MIN 48 /* an address, and the end of a shortened text */
-#define TOPK_TEXT_MAX 4096
-#define TOPK_SUMS     3
+#define TOPK_KEYS_MAX  65535
+#define TOPK_TEXT_MIN  48 /* an address, and the end of a shortened text */
+#define TOPK_TEXT_MAX  4096
+#define TOPK_SUMS      3
+#define TOPK_SLOT_SIZE 8
 
 struct topk;
 
@@ -49,15 +50,25 @@ void         topk_free(struct topk *t); /* NULL is allowed */
 void         topk_clear(struct topk *t);
 
 /* Counts. A text longer than text_max is kept as its beginning and the suffix of tally/id.h. With a `count` of 0 the
- * sums are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. Allocates
- * nothing. */
+ * sums are added to the key if it is kept, and to `other` if not: for what comes later, or from elsewhere. `sums` may
+ * be NULL: all 0. Allocates nothing. */
 void topk_add(struct topk *t, uint64_t id, struct span text, uint64_t count, const uint64_t sums[TOPK_SUMS]);
 
 /* Adds sums to what is not kept. */
 void topk_add_other(struct topk *t, const uint64_t sums[TOPK_SUMS]);
 
-/* Asks for the memory that topk_add() will look at first. A hint only. */
-void topk_prefetch(const struct topk *t, uint64_t id);
+/* Where topk_add() will look first, so that it can be asked for; also when the summary is not there any more. */
+struct topk_hint {
+    uintptr_t slots;
+    uint64_t  mask;
+};
+
+struct topk_hint topk_hint(const struct topk *t);
+
+static inline void topk_prefetch(struct topk_hint hint, uint64_t id)
+{
+    __builtin_prefetch((const void *)(hint.slots + (id & hint.mask) * TOPK_SLOT_SIZE), 1);
+}
 
 /* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor.
  * Rows that cannot be, and those for which there is no room, count as not kept. */

@@ -218,15 +218,13 @@ static void tally_batch(struct decisions *d, const uint64_t *ranks, const struct
         memcpy(paths[i], "/api/v1/items/0000", 18);
         memcpy(paths[i] + 14, &rule, sizeof rule);
         request.value[ATTRIBUTE_PATH] = (struct span){ paths[i], 18 };
-        decisions_note(d, &noted[i], &request);
         decisions[i].applied[0] = &rules[rule];
         decisions[i].applied[1] = &rules[10000];
         decisions[i].applied[2] = decisions[i].tightest = &rules[10001];
         decisions[i].applied_n = decisions[i].uses_n = 3;
+        decisions_note(d, &noted[i], &request, &decisions[i]);
     }
     decisions_begin(d, (struct moment){ .unix_us = HOUR_US }, view);
-    for (int i = 0; i < 16; i++)
-        decisions_prefetch(d, &noted[i], &decisions[i]);
     for (int i = 0; i < 16; i++)
         decisions_add(d, &noted[i], &decisions[i]);
     decisions_end(d);

@@ -85,9 +85,8 @@ static void requests(uint8_t client, int n)
         const struct request request = { .src = address_from_v4(bytes), .value[ATTRIBUTE_PATH] = SPAN_LITERAL("/") };
         struct tally_request noted;
 
-        decisions_note(tallies[0], &noted, &request);
+        decisions_note(tallies[0], &noted, &request, &allow);
         decisions_begin(tallies[0], moment_now(), &view);
-        decisions_prefetch(tallies[0], &noted, &allow);
         decisions_add(tallies[0], &noted, &allow);
         decisions_end(tallies[0]);
     }

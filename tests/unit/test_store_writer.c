@@ -87,10 +87,9 @@ static void requests(int worker, uint64_t client, int n, int64_t unix_us)
         const struct request request = { .src = address_from_v4(bytes), .value[ATTRIBUTE_PATH] = span_of(text) };
         struct tally_request noted;
 
-        decisions_note(tallies[worker], &noted, &request);
+        decisions_note(tallies[worker], &noted, &request, i % 4 == 0 ? &deny : &allow);
         decisions_begin(tallies[worker], (struct moment){ .unix_us = unix_us },
                         &(struct ruleset_view){ .held = &set, .generation = 1 });
-        decisions_prefetch(tallies[worker], &noted, i % 4 == 0 ? &deny : &allow);
         decisions_add(tallies[worker], &noted, i % 4 == 0 ? &deny : &allow);
         decisions_end(tallies[worker]);
     }

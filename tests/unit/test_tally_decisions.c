@@ -44,9 +44,8 @@ static void add_from(struct moment now, struct request request, const struct dec
 {
     struct tally_request noted;
 
-    decisions_note(d, &noted, &request);
+    decisions_note(d, &noted, &request, decision);
     decisions_begin(d, now, &view);
-    decisions_prefetch(d, &noted, decision);
     decisions_add(d, &noted, decision);
     decisions_end(d);
 }
@@ -350,8 +349,7 @@ static void *work(void *context)
 
             decision.applied[0] = decision.rule = decision.tightest = &sets[i / 3].rules[j];
             decision.applied_n = decision.uses_n = 1;
-            decisions_note(d, &noted, &request);
-            decisions_prefetch(d, &noted, &decision);
+            decisions_note(d, &noted, &request, &decision);
             decisions_add(d, &noted, &decision);
         }
         decisions_end(d);
