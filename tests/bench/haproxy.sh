@@ -13,6 +13,7 @@ sqlite3 "$dir/haproxy.db" "
   INSERT INTO rules(path, requests, period) VALUES ('/items/*', 1000000000, 60);
   INSERT INTO rules(per, requests, period, algorithm) VALUES ('src,path', 1000000000, 60, 'token');"
 start_agent agent "$dir/haproxy.db"
+start_agent bare "$dir/haproxy.db" --no-analytics
 start_null null
 start_null full full
 
@@ -49,8 +50,8 @@ through_haproxy() { # NAME
 for haproxy in $haproxies; do
     section "through $("$haproxy" -v | awk 'NR == 1 { print $1, $3 }')"
     note "$haproxy_rounds rounds of $haproxy_seconds s each, 64 clients, 1,003 rules of which 3 apply; comparable within a round only"
-    for name in agent null full; do start_haproxy "$haproxy" "$name"; done
-    rounds "$haproxy_rounds" 'agent null full' through_haproxy
+    for name in agent bare null full; do start_haproxy "$haproxy" "$name"; done
+    rounds "$haproxy_rounds" 'agent bare null full' through_haproxy
     heading 'CPU us a request: HAProxy'
     row '  with the agent' 2 agent.front_us
     row '  with the null agent' 2 null.front_us
@@ -61,9 +62,10 @@ for haproxy in $haproxies; do
     row '  agent' 2 agent.cpu_us
     row '  null agent' 2 null.cpu_us
     row '  agent - null agent' 2 'agent.cpu_us - null.cpu_us'
+    row '  agent / the same with --no-analytics' 3 'agent.cpu_us / bare.cpu_us'
     heading 'requests a second'
     row '  agent' 0 agent.rate
     row '  agent / null agent' 3 'agent.rate / null.rate'
-    stop agent_front null_front full_front
+    stop agent_front bare_front null_front full_front
 done
-stop agent null full
+stop agent bare null full
