@@ -22,6 +22,7 @@ struct decisions {
         const struct distinct     *distinct;
         const struct rule         *rules;
         const struct number_count *numbered;
+        size_t                     n; /* 0: there was none */
     } hint;
 
     /* Of the batch. */
@@ -105,7 +106,8 @@ void decisions_begin(struct decisions *d, struct moment now, const struct rulese
         .paths = topk_hint(d->hour->sketches->paths),
         .distinct = &d->hour->sketches->distinct,
         .rules = d->rules,
-        .numbered = d->hour->counts->numbered + 1, /* no rule is never asked for */
+        .numbered = d->hour->counts->numbered,
+        .n = view->held->n,
     };
     d->minute = &d->hour->counts->minutes[now.unix_us > 0 ? now.unix_us / 60000000 % 60 : 0];
 }
@@ -174,12 +176,18 @@ static void note_text(const struct decisions *d, struct tally_request *noted, st
         noted->client_id = tally_id_of(noted->client, d->seed);
 }
 
-/* By numbers: the rules may be others than those of the hint. */
-static void prefetch_count(const struct hint *hint, const struct rule *rule)
+static void prefetch_counts(const struct hint *hint, const struct tally_request *noted, const struct decision *decision)
 {
-    uintptr_t place = ((uintptr_t)rule - (uintptr_t)hint->rules) / sizeof *rule;
+    topk_prefetch(hint->clients, noted->client_id);
+    topk_prefetch(hint->paths, noted->path_id);
+    distinct_prefetch(hint->distinct, noted->client_id);
+    for (size_t i = 0; i < decision->applied_n; i++) {
+        /* As numbers, since these rules may be others than those of the hint. */
+        size_t place = ((uintptr_t)decision->applied[i] - (uintptr_t)hint->rules) / sizeof(struct rule);
 
-    __builtin_prefetch((const void *)((uintptr_t)hint->numbered + place * sizeof *hint->numbered), 1);
+        if (place < hint->n)
+            __builtin_prefetch(&hint->numbered[place + 1], 1);
+    }
 }
 
 void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request,
@@ -193,11 +201,8 @@ void decisions_note(const struct decisions *d, struct tally_request *noted, cons
     noted->path_id = tally_id_of(noted->path, d->seed);
     noted->method = request->value[ATTRIBUTE_METHOD];
     noted->host = request->value[ATTRIBUTE_HOST];
-    topk_prefetch(d->hint.clients, noted->client_id);
-    topk_prefetch(d->hint.paths, noted->path_id);
-    distinct_prefetch(d->hint.distinct, noted->client_id);
-    for (size_t i = 0; i < decision->applied_n; i++)
-        prefetch_count(&d->hint, decision->applied[i]);
+    if (d->hint.n > 0)
+        prefetch_counts(&d->hint, noted, decision);
 }
 
 static struct number_count *count_of(const struct decisions *d, const struct rule *rule)

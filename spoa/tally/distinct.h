@@ -38,7 +38,7 @@ static inline void distinct_add(struct distinct *d, uint64_t hash)
 /* Asks for the memory that distinct_add() will look at, also when it is not there any more. */
 static inline void distinct_prefetch(const struct distinct *d, uint64_t hash)
 {
-    __builtin_prefetch((const void *)((uintptr_t)d + (hash >> (64 - DISTINCT_BITS))), 1);
+    __builtin_prefetch(&d->ranks[hash >> (64 - DISTINCT_BITS)], 1);
 }
 
 void     distinct_merge(struct distinct *into, const struct distinct *from);

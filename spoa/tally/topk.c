@@ -75,7 +75,7 @@ uint64_t topk_floor(const struct topk *t)
 
 struct topk_hint topk_hint(const struct topk *t)
 {
-    return (struct topk_hint){ (uintptr_t)t->slots, t->slot_mask };
+    return (struct topk_hint){ (const char *)t->slots, t->slot_mask };
 }
 
 static uint32_t home_of(const struct topk *t, uint64_t id)

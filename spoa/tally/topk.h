@@ -59,15 +59,15 @@ void topk_add_other(struct topk *t, const uint64_t sums[TOPK_SUMS]);
 
 /* Where topk_add() will look first, so that it can be asked for; also when the summary is not there any more. */
 struct topk_hint {
-    uintptr_t slots;
-    uint64_t  mask;
+    const char *slots;
+    uint64_t    mask;
 };
 
 struct topk_hint topk_hint(const struct topk *t);
 
 static inline void topk_prefetch(struct topk_hint hint, uint64_t id)
 {
-    __builtin_prefetch((const void *)(hint.slots + (id & hint.mask) * TOPK_SLOT_SIZE), 1);
+    __builtin_prefetch(hint.slots + (id & hint.mask) * TOPK_SLOT_SIZE, 1);
 }
 
 /* Fills an empty one with rows that were kept elsewhere: `total` is of all, kept or not, and its `error` the floor.
