@@ -115,33 +115,38 @@ static enum progress transact(sqlite3 *db, const char *const *sqls, size_t n, co
     return STEP_FAILED;
 }
 
-/* Days are compared as text; `today` is never too old, and its hours are never in the way. */
+/* Days are compared as text. `today` is never too old, and what is of it is never too large. */
+static bool is_kept(const struct keeper *k, sqlite3 *db, const char *day, unsigned days, int64_t today)
+{
+    char oldest[11], now[11];
+
+    day_format(today - (int64_t)days, oldest);
+    day_format(today, now);
+    return strcmp(day, oldest) >= 0 && (strcmp(day, now) >= 0 || !is_too_large(k, db));
+}
+
 static enum progress forget_hour(const struct keeper *k, sqlite3 *db, int64_t today)
 {
-    char    day[11], oldest[11], now[11];
+    char    day[11];
     int64_t hour;
     bool    failed;
 
-    day_format(today - (int64_t)k->hours, oldest);
-    day_format(today, now);
     if (!first_row(db, "SELECT day, hour FROM hours ORDER BY day, hour LIMIT 1", day, &hour, &failed))
         return failed ? STEP_FAILED : STEP_DONE;
-    if (strcmp(day, oldest) >= 0 && (strcmp(day, now) >= 0 || !is_too_large(k, db)))
+    if (is_kept(k, db, day, k->hours, today))
         return STEP_DONE;
     return transact(db, of_hour, COUNT(of_hour), day, hour);
 }
 
 static enum progress forget_day(const struct keeper *k, sqlite3 *db, int64_t today)
 {
-    char    day[11], oldest[11], now[11];
+    char    day[11];
     int64_t unused;
     bool    failed;
 
-    day_format(today - (int64_t)k->days, oldest);
-    day_format(today, now);
     if (!first_row(db, "SELECT day, 0 FROM days ORDER BY day LIMIT 1", day, &unused, &failed))
         return failed ? STEP_FAILED : STEP_DONE;
-    if (strcmp(day, oldest) >= 0 && (strcmp(day, now) >= 0 || !is_too_large(k, db)))
+    if (is_kept(k, db, day, k->days, today))
         return STEP_DONE;
     return transact(db, of_day, COUNT(of_day), day, 0);
 }
@@ -156,7 +161,7 @@ static enum progress forget_denials(const struct keeper *k, sqlite3 *db, int64_t
     day_format(today, now);
     if (!first_row(db, "SELECT min(time), 0 FROM denial_log HAVING count(*) > 0", day, &unused, &failed))
         return failed ? STEP_FAILED : STEP_DONE;
-    if (strcmp(day, oldest) >= 0 && (strcmp(day, now) >= 0 || !is_too_large(k, db)))
+    if (is_kept(k, db, day, k->days, today))
         return STEP_DONE;
     return transact(db, denials_before, COUNT(denials_before), strcmp(day, oldest) < 0 ? oldest : now, DENIALS_STEP);
 }
