@@ -5,7 +5,7 @@
 
 #include "expect.h"
 
-#include <sqlite3.h>
+#include "lib/db.h"
 
 #define BATCH 200
 
@@ -14,27 +14,7 @@ HELPER char         path[128]; /* of analytics.db */
 
 /* ---- the file ---- */
 
-/* The first column of all rows, with blanks between them; static. */
-HELPER const char *ask_db(const char *sql)
-{
-    static char   answer[4096];
-    size_t        n = 0;
-    sqlite3      *db;
-    sqlite3_stmt *s = NULL;
-
-    answer[0] = '\0';
-    sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    sqlite3_busy_timeout(db, AGENT_PATIENCE_MS);
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
-        snprintf(answer, sizeof answer, "%s", sqlite3_errmsg(db));
-    while (s != NULL && sqlite3_step(s) == SQLITE_ROW && n < sizeof answer - 256)
-        n += (size_t)snprintf(answer + n, sizeof answer - n, "%s%s", n > 0 ? " " : "",
-                              (const char *)sqlite3_column_text(s, 0));
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return answer;
-}
-
+#define ask_db(sql)            db_ask(path, sql)
 #define expect_db(sql, wanted) ck_assert_str_eq(ask_db(sql), (wanted))
 
 HELPER void expect_count(const char *sql, long long wanted)
@@ -45,18 +25,9 @@ HELPER void expect_count(const char *sql, long long wanted)
     ck_assert_msg(strcmp(ask_db(sql), text) == 0, "%s: %s, not %s", sql, ask_db(sql), text);
 }
 
-HELPER void expect_sums_agree(void)
-{
-    char  command[256], line[256];
-    FILE *output;
+#define expect_sums_agree() ck_assert_str_eq(db_disagreements(path), "")
 
-    snprintf(command, sizeof command, "sqlite3 -readonly %s < sql/questions/totals_agree.sql 2>&1", path);
-    output = popen(command, "r");
-    ck_assert_msg(fgets(line, sizeof line, output) == NULL, "%s", line);
-    pclose(output);
-}
-
-#define TOTAL "SELECT ifnull(sum(requests), 0) FROM daily_summary"
+#define TOTAL               "SELECT ifnull(sum(requests), 0) FROM daily_summary"
 
 /* All of it is readable, and adds up to so many. */
 HELPER void expect_whole(long long total)

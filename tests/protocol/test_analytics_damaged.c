@@ -3,6 +3,7 @@
 #include "analytics.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #define RULES "INSERT INTO rules(path, action) VALUES ('/deny*', 'deny')"

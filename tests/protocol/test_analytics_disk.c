@@ -1,7 +1,9 @@
 /* The file system and the locks under analytics.db, while an agent is asked without a pause: nothing of it keeps an
  * answer waiting, what can be written later is, exactly, and each trouble is told once. */
 #include "analytics.h"
+
 #include "small_disk.h"
+#include <sqlite3.h>
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -9,8 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
+#include "lib/db.h"
 #include "store/analytics.h"
 
 #define PATIENCE_US 30000000
@@ -94,25 +93,8 @@ static void requests(uint8_t client, int n)
 
 /* ---- the file ---- */
 
-/* The first column of all rows, with blanks between them; static. */
-static const char *ask_file(const char *sql)
-{
-    static char   answer[1024];
-    size_t        n = 0;
-    sqlite3      *db;
-    sqlite3_stmt *s = NULL;
-
-    answer[0] = '\0';
-    sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    sqlite3_busy_timeout(db, 5000);
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK)
-        while (sqlite3_step(s) == SQLITE_ROW && n < sizeof answer - 100)
-            n += (size_t)snprintf(answer + n, sizeof answer - n, "%s%s", n > 0 ? " " : "",
-                                  (const char *)sqlite3_column_text(s, 0));
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return answer;
-}
+#define ask_file(sql)       db_ask(path, sql)
+#define expect_sums_agree() ck_assert_str_eq(db_disagreements(path), "")
 
 static void await_total(const char *wanted)
 {
@@ -127,17 +109,6 @@ static void await_total(const char *wanted)
 static void expect(const char *sql, const char *wanted)
 {
     ck_assert_str_eq(ask_file(sql), wanted);
-}
-
-static void expect_sums_agree(void)
-{
-    char  command[160], line[256];
-    FILE *output;
-
-    snprintf(command, sizeof command, "sqlite3 -readonly %s < sql/questions/totals_agree.sql 2>&1", path);
-    output = popen(command, "r");
-    ck_assert_msg(fgets(line, sizeof line, output) == NULL, "%s", line);
-    pclose(output);
 }
 
 /* ---- cases ---- */

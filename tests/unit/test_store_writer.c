@@ -12,6 +12,7 @@
 
 #include <sqlite3.h>
 
+#include "lib/db.h"
 #include "store/analytics.h"
 
 #define PATIENCE_US 30000000
@@ -97,51 +98,19 @@ static void requests(int worker, uint64_t client, int n, int64_t unix_us)
 
 /* ---- what is in the file ---- */
 
-/* The first column of the first row as text, or of all rows with blanks between them; static. */
-static const char *ask_file(const char *file, const char *sql)
-{
-    static char   answer[4096];
-    size_t        n = 0;
-    sqlite3      *db;
-    sqlite3_stmt *s = NULL;
-
-    answer[0] = '\0';
-    sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL); /* which may just be exchanged */
-    sqlite3_busy_timeout(db, 5000);
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK) {
-        while (sqlite3_step(s) == SQLITE_ROW && n < sizeof answer - 100)
-            n += (size_t)snprintf(answer + n, sizeof answer - n, "%s%s", n > 0 ? " " : "",
-                                  (const char *)sqlite3_column_text(s, 0));
-    } else {
-        snprintf(answer, sizeof answer, "%s", sqlite3_errmsg(db));
-    }
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return answer;
-}
-
-#define expect(sql, wanted) ck_assert_str_eq(ask_file(path, (sql)), (wanted))
+#define expect(sql, wanted) ck_assert_str_eq(db_ask(path, (sql)), (wanted))
 
 static void await_sql(const char *sql, const char *wanted)
 {
-    for (int waited_us = 0; strcmp(ask_file(path, sql), wanted) != 0; waited_us += 50000) {
-        ck_assert_msg(waited_us < PATIENCE_US, "%s: %s", sql, ask_file(path, sql));
+    for (int waited_us = 0; strcmp(db_ask(path, sql), wanted) != 0; waited_us += 50000) {
+        ck_assert_msg(waited_us < PATIENCE_US, "%s: %s", sql, db_ask(path, sql));
         usleep(50000);
     }
 }
 
-#define TOTAL "SELECT sum(allowed + slowed + denied) FROM hours"
+#define TOTAL               "SELECT sum(allowed + slowed + denied) FROM hours"
 
-static void expect_sums_agree(void)
-{
-    char  command[160], line[256];
-    FILE *output;
-
-    snprintf(command, sizeof command, "sqlite3 -readonly %s < sql/questions/totals_agree.sql 2>&1", path);
-    output = popen(command, "r");
-    ck_assert_msg(fgets(line, sizeof line, output) == NULL, "%s", line);
-    pclose(output);
-}
+#define expect_sums_agree() ck_assert_str_eq(db_disagreements(path), "")
 
 static void run_sql(const char *sql)
 {
@@ -215,7 +184,7 @@ START_TEST(goes_on_after_a_restart)
         stop();
         expect_sums_agree();
         if (i == 0)
-            snprintf(before, sizeof before, "%s", ask_file(path, "SELECT error_bound FROM day_clients WHERE rest = 1"));
+            snprintf(before, sizeof before, "%s", db_ask(path, "SELECT error_bound FROM day_clients WHERE rest = 1"));
     }
     expect(TOTAL, "16500");
     expect("SELECT requests + error_bound >= 12000 AND requests <= 12000 FROM day_clients WHERE src = '10.0.0.1'", "1");
@@ -223,7 +192,7 @@ START_TEST(goes_on_after_a_restart)
            "1");
     expect("SELECT count(*) FROM day_clients", "1001");
     expect("SELECT error_bound * 1000 <= 16500 FROM day_clients WHERE rest = 1", "1");
-    ck_assert_int_ge(atoi(ask_file(path, "SELECT error_bound FROM day_clients WHERE rest = 1")), atoi(before));
+    ck_assert_int_ge(atoi(db_ask(path, "SELECT error_bound FROM day_clients WHERE rest = 1")), atoi(before));
     /* 1,501 distinct ones, to 2 %. */
     expect("SELECT clients BETWEEN 1470 AND 1532 FROM days", "1");
     expect("SELECT clients BETWEEN 1470 AND 1532 FROM hours", "1");
