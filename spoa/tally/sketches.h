@@ -1,5 +1,5 @@
 /* What is kept of an hour or a day in bounded memory beside its totals: the heaviest clients and paths, and how many
- * different clients there were. About 0.6 MB. One thread at a time.
+ * different clients there were. About 0.75 MB. One thread at a time.
  *
  * Clients and paths are kept under a key. A path's key is its text. A client's is what tells it from others, which is
  * cheaper to have for every request than its text: NUL and the network, or, where `src` is no address, its text as

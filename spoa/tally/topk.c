@@ -205,7 +205,8 @@ static void put(struct topk *t, uint32_t e, const struct topk_row *row)
     link_entry(t, e);
 }
 
-/* Counts it in the filter. False: it may be heavier than a kept one, whose least bound is `least`. */
+/* Counts it in the filter. False: there is room for it, it may be heavier than a kept one, whose least bound is `least`,
+ * or its slot holds no such number. */
 static bool pass(struct topk *t, uint64_t id, uint64_t count, uint64_t least)
 {
     struct topk_slot *slot = &t->slots[home_of(t, id)];
@@ -223,10 +224,20 @@ __attribute__((noinline)) static void admit(struct topk *t, uint64_t id, struct 
                                             const uint64_t sums[TOPK_SUMS])
 {
     struct topk_row row = { .id = id, .text = text, .count = count };
+    uint64_t        least, bound;
 
-    if (t->now.used == t->keys && pass(t, id, count, t->bounds[find_least(t)]))
-        return;
     row.error = t->now.passed_min + t->slots[home_of(t, id)].passed;
+    if (t->now.used == t->keys) {
+        least = t->bounds[find_least(t)];
+        if (pass(t, id, count, least))
+            return;
+        bound = row.error + count;
+        if (bound <= least) { /* more than its slot holds */
+            raise(&t->now.floor, bound);
+            topk_level(t);
+            return;
+        }
+    }
     if (sums != NULL)
         memcpy(row.sums, sums, sizeof row.sums);
     put(t, make_place(t), &row);

@@ -2,18 +2,20 @@
  * and b a key's bound. Claim: the sum of (b - F) over the kept keys is at most N - k F; so F <= N / k, as no term is
  * negative.
  *
- * - Empty: 0 <= 0. Counting a kept key or one that finds room adds the same to both sides.
- * - Counting c in `passed`, all m >= k places being used: F rises by d <= c, since passed <= F. The m terms fall by d
- *   each, N - k F grows by c - k d.
- * - Evicting the least bound L, the same: each of the m terms, the evicted one's included, falls by L - F. The newcomer
- *   has passed + c <= F + c instead of L. N - k L is less than before by k (L - F), but for c.
+ * - Empty: 0 <= 0. Counting a kept key, or one that finds room and begins with passed <= F, adds no more to the left
+ *   side than to the right.
+ * - Counting c in `passed` (here passed_min is in it), all m >= k places being used: F rises by d <= c, since
+ *   passed <= F, and not above the least bound. The m terms fall by d each, N - k F grows by c - k d.
+ * - Evicting the least bound L >= F, the same: each of the m terms, the evicted one's included, falls by L - F. The
+ *   newcomer has passed + c <= F + c instead of L, and more than L, so that no term is negative. N - k L is less than
+ *   before by k (L - F), but for c.
  * - Merging A and B: a key's new bound is the sum of its bounds, where the one that does not keep it contributes its
  *   floor. With F = F_A + F_B the terms are the sums of the terms of A and B, so the claim holds for all keys of both.
  *   If they are more than the m >= k places, F rises to the greatest bound that is dropped: m kept terms fall by as
  *   much.
  *
  * That F bounds what is not kept, and count and count + error a kept key's truth, follows step by step from their being
- * true of A and B. */
+ * true of A and B. What topk_restore() is given is taken to be true. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -64,6 +66,7 @@ void topk_restore(struct topk *t, const struct topk_row *total, const struct top
     t->now.count = total->count;
     memcpy(t->now.sums, total->sums, sizeof total->sums);
     t->now.floor = total->error < total->count ? total->error : total->count;
+    left.count -= t->now.floor; /* so much at least is in other */
     for (size_t r = 0; r < n; r++) {
         struct topk_row row = rows[r];
         bool fits = row.count <= left.count && row.error <= t->now.floor && row.count + row.error >= t->now.floor &&

@@ -8,15 +8,15 @@
  *
  * Keys are taken in until all `keys` places are used. From then on one that is not kept is counted in `passed`, which
  * it shares with all that would like the same slot, and so is known to have no more than that. It takes the place of
- * the key with the least bound once that is less. With 16 slots a key one of twenty new keys does so in a flood; with
- * 4 it was one of five.
+ * the key with the least bound once that is less. Of a million keys that come once each one of fifteen does so, with 16
+ * slots a key; with 4 it was one of five.
  *
  * The least is found lazily, since bounds only grow: `hand` walks over the entries whose bound is `least`; when it has
  * passed the last one, all bounds are greater, and the next least is looked for. `lows` holds for each block of entries
  * what none of them is below, as of when the hand last passed, so that it can step over blocks. Heaps and the bucket
  * list of the first paper have to be kept in order for each one counted, also when no key is evicted.
  *
- * Always: error <= floor <= bound, passed <= floor, and floor <= what is in other. */
+ * Always: error <= floor <= bound, passed_min + passed <= floor, and floor <= what is in other. */
 #ifndef TALLY_TOPK_STATE_H
 #define TALLY_TOPK_STATE_H
 

@@ -117,6 +117,7 @@ static void check_row(const struct pair *p, const struct topk_row *row, unsigned
     require(row->count <= p->counts[key] && p->counts[key] <= row->count + row->error, "%s: %ju..+%ju, in truth %ju",
             text, row->count, row->error, p->counts[key]);
     require(row->error <= topk_floor(p->t), "%s: error", text);
+    require(row->count + row->error >= topk_floor(p->t), "%s: kept below the floor", text);
     /* Each one counted denies at most one, so denied is short of no more. */
     require(row->sums[0] <= p->sums[key][0] && p->sums[key][0] <= row->sums[0] + row->error, "%s: denied", text);
     require(row->sums[1] <= p->sums[key][1] && row->sums[2] <= p->sums[key][2], "%s: later sums", text);
@@ -308,6 +309,31 @@ START_TEST(test_merge_drops_common)
 }
 END_TEST
 
+/* More than 32 bits of what is not kept: at once, bit by bit, and of a kept one that goes. */
+START_TEST(test_great_counts)
+{
+    const uint64_t many = UINT64_C(4000000000);
+
+    for (uint32_t keys = 1; keys <= 3; keys++) {
+        struct pair *p = pair_new(keys, false);
+
+        for (uint32_t key = 0; key < keys; key++)
+            pair_add(p, key, 5 * many, 0, 0);
+        for (int i = 0; i < 4; i++) {
+            pair_add(p, 9, many, 0, 0);
+            pair_check(p);
+        }
+        ck_assert_uint_eq(topk_floor(p->t), 4 * many);
+        pair_add(p, 10, 4 * many, 0, 0);
+        pair_add(p, 11, 6 * many, 0, 0);
+        pair_check(p);
+        feed(p, UNIFORM, 1000);
+        pair_check(p);
+        pair_free(p);
+    }
+}
+END_TEST
+
 START_TEST(test_rows)
 {
     static const struct {
@@ -480,7 +506,7 @@ START_TEST(test_restore_lies)
     struct topk_row              rows[2] = { { .id = 1, .count = 7, .error = 1, .sums = { 1, 1, 1 } } };
     struct topk                 *t = topk_new(40, TEXT_MAX);
 
-    for (int lie = 0; lie <= 6; lie++) {
+    for (int lie = 0; lie <= 7; lie++) {
         rows[1] = honest;
         switch (lie) {
         case 1:
@@ -501,6 +527,9 @@ START_TEST(test_restore_lies)
             break;
         case 6:
             rows[1].sums[2] = 6;
+            break;
+        case 7:
+            rows[1].count = 11; /* leaves less for the rest than the floor */
             break;
         }
         topk_restore(t, &total, rows, 2);
@@ -524,6 +553,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_merges, 0, 60);
     tcase_add_test(tcase, test_exact);
     tcase_add_test(tcase, test_merge_drops_common);
+    tcase_add_test(tcase, test_great_counts);
     tcase_add_test(tcase, test_rows);
     tcase_add_test(tcase, test_long_texts);
     suite_add_tcase(suite, tcase);
