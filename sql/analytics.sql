@@ -11,8 +11,8 @@
 -- For whoever writes it, all within one transaction, so that every reader sees sums that agree:
 --   - Counts are added to (ON CONFLICT DO UPDATE SET denied = denied + excluded.denied); what comes from a sketch
 --     (clients, paths, percentiles) is replaced. The hour and the day are those in which the request began.
---   - hours and days hold the totals; what hour_rules, hour_clients, hour_paths and minutes say sums to them:
---     sql/questions/totals_agree.sql prints nothing. To rewrite the heaviest clients and paths less often than the
+--   - hours and days hold the totals; what hour_rules, with running_rules, hour_clients, hour_paths and minutes say sums
+--     to them: sql/questions/totals_agree.sql prints nothing. To rewrite the heaviest clients and paths less often than the
 --     totals, add what came since to the row of the rest: the sums agree, and the bounds are those of the last rewriting.
 --   - The rows of clients and paths, and the bound of the rest, are all that is needed to go on after a restart.
 --   - hour_responses has a row for an hour in which there was a log feed, and none for one without: that makes the

@@ -8,7 +8,7 @@
  *
  *     time     when the request began          tc, tr, ta   ms until the connection to the origin, then until its
  *     status   -1 or 0: none                                headers, and all; -1: it did not come to that
- *     bytes    sent to the client              path         as asked about, percent-encoded; -: not asked
+ *     bytes    to the client, by its count     path         as asked about, percent-encoded; -: not asked
  *     end      HAProxy's termination state     refused      ban, coarse; other words: for a reason of the configuration
  *     asked    Unix time in ms when the agent was to be asked; -: HAProxy did not come to that
  *     error    of the asking, as SPOE has it   verdict      allow, slow, deny; -: none

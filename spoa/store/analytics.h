@@ -17,7 +17,7 @@ struct analytics;
 struct analytics_options {
     const char *data;                  /* directory, which exists; only one agent uses it */
     unsigned    keep_hours, keep_days; /* both in days */
-    uint64_t    max_bytes;             /* of the file; 0: any */
+    uint64_t    max_bytes;             /* of the file, see analytics_keep.h; 0: any */
 };
 
 /* Opens the file, made if it is missing; one that cannot be used now is tried again later. NULL: no memory. */

@@ -18,7 +18,7 @@ struct sqlite3;
 
 /* Opens it for the one writer: created if it is missing or empty (mode 0640, less the umask), brought up to date, in
  * WAL mode. NULL: `error` says why, and a file that was there is as it was; one that is damaged, foreign or newer is
- * never touched. For one thread. */
+ * never touched. A log beside a file that can have none is moved to PATH-wal.stray. For one thread. */
 struct sqlite3 *analytics_open_writer(const char *path, char *error, size_t size);
 
 /* Closes what analytics_open_writer() opened, which may be NULL. The file is out of WAL mode then, since whoever may

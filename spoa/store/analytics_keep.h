@@ -2,7 +2,9 @@
  *
  * Hours go first, since the days still tell what was in them: those that are older than they may be, and, as long as
  * the file is too large, the oldest of all but today's; then days in the same way, then the oldest single denials.
- * Looked at on start and each hour. Each step is a small transaction, and only some are taken at a time. */
+ * Its size is that of the pages in use, without free ones and without the log. Looked at on start and each hour, by the
+ * system's clock: one that is set ahead makes it forget what is too old by then. Each step is a small transaction, and
+ * only some are taken at a time. */
 #ifndef STORE_ANALYTICS_KEEP_H
 #define STORE_ANALYTICS_KEEP_H
 
@@ -16,7 +18,7 @@ struct sqlite3;
 struct keeper {
     unsigned hours, days; /* both in days */
     uint64_t max_bytes;   /* 0: any */
-    int64_t  hour;        /* when it was last done, as unix time; -1: never */
+    int64_t  hour;        /* in which it was last done, since 1970; -1: never */
     bool     forgot;      /* rows went: names may have nobody who refers to them */
     bool     told_full;
 };

@@ -19,7 +19,7 @@ struct period {
     int64_t number; /* of hours, or of days, since 1970 */
 };
 
-/* Each kind is kept; what is beyond, the oldest first, goes. */
+/* Single denials that are kept, of live rules and of shadow rules; what is beyond, the oldest first, goes. */
 #define DENIAL_LOG_MAX        50000
 
 #define WRITER_STATEMENTS_MAX 64
@@ -38,7 +38,7 @@ bool writer_init(struct analytics_writer *w, struct sqlite3 *db, uint64_t seed);
 /* Ends all statements; `db` is the caller's again. */
 struct sqlite3 *writer_fini(struct analytics_writer *w);
 
-/* `running`: these are of the hour that is running, whose rules are written where that is cheapest. */
+/* `running`: these are of the hour that is running, whose rules are written to running_rules. */
 bool writer_counts(struct analytics_writer *w, struct counts *c, bool running);
 bool writer_denial(struct analytics_writer *w, const struct denial *denial);
 bool writer_trim_denials(struct analytics_writer *w);

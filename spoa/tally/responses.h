@@ -50,7 +50,7 @@ struct response {
 
 /* Requests of so many hours may end between two takes; more make the feed wait. */
 #define RESPONSES_HOURS 8
-#define RESPONSES_PATHS 1024
+#define RESPONSES_PATHS 1024 /* of an hour, between two takes: the heaviest */
 
 /* `sums` of the rows of `paths`; `count` is that of the durations. */
 enum { RESPONSES_DURATION_US };
@@ -69,7 +69,7 @@ struct responses {
     struct responses_hour hours[RESPONSES_HOURS];
 };
 
-struct responses *responses_new(void);                 /* NULL: no memory */
+struct responses *responses_new(void);                 /* about 2 MB; NULL: no memory */
 void              responses_free(struct responses *r); /* NULL is allowed */
 void              responses_clear(struct responses *r);
 
