@@ -12,3 +12,8 @@ fi
 
 section 'a line of the log feed'
 "$bin/feed"
+
+if [ -z "$quick" ]; then
+    section 'the tallies'
+    "$bin/tally"
+fi
