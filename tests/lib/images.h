@@ -8,6 +8,12 @@
 
 #include "limits/image.h"
 
+/* A limit with a ban of `b` seconds; its burst is its number of requests. */
+#define LIMIT_OF(a, n, s, b)                                                                                           \
+    {                                                                                                                  \
+        .algorithm = (a), .requests = (n), .period_s = (s), .burst = (n), .ban_s = (b)                                 \
+    }
+
 /* An empty file. */
 int images_file(void);
 

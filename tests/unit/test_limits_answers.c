@@ -5,13 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "lib/require.h"
 #include "limits/limits.h"
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static uint64_t random_state;
 

@@ -5,14 +5,9 @@
 
 #include "lib/arrivals.h"
 #include "lib/promise.h"
+#include "lib/require.h"
 
 #define SECOND INT64_C(1000000)
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static struct limits *limits;
 

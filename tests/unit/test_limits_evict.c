@@ -4,14 +4,9 @@
 #include <unistd.h>
 
 #include "lib/images.h"
+#include "lib/require.h"
 
 #define SECOND INT64_C(1000000)
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 /* The hash of a key, as a caller would make it. */
 static uint64_t hash(uint64_t key)

@@ -7,20 +7,10 @@
 
 #include "lib/images.h"
 #include "lib/random.h"
+#include "lib/require.h"
 
 #define SECOND   INT64_C(1000000)
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
-
-#define LIMIT_OF(a, n, s, b)                                                                                           \
-    {                                                                                                                  \
-        .algorithm = (a), .requests = (n), .period_s = (s), .burst = (n), .ban_s = (b)                                 \
-    }
 
 /* A key's limit is the one of its number; the last ones are of few keys. */
 static const struct limit limits_of[] = {

@@ -14,21 +14,11 @@
 
 #include "lib/images.h"
 #include "lib/random.h"
+#include "lib/require.h"
 #include "limits/table.h"
 
 #define SECOND   INT64_C(1000000)
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
-
-#define LIMIT_OF(a, n, s, b)                                                                                           \
-    {                                                                                                                  \
-        .algorithm = (a), .requests = (n), .period_s = (s), .burst = (n), .ban_s = (b)                                 \
-    }
 
 static const struct limit limits_of[] = {
     LIMIT_OF(LIMIT_SLIDING, 1000, 60, 0), LIMIT_OF(LIMIT_SLIDING, 3, 3600, 60), LIMIT_OF(LIMIT_FIXED, 3, 3600, 60),

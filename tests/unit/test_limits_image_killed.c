@@ -32,11 +32,6 @@ enum { KEYS = 12, STEPS_MAX = 20000000 };
 
 enum { SLIDING, THOUSANDS, MILLIONS, FIXED, TOKEN, BANNING, BANNING_2, BANNING_3, WIDENED, OTHER, OTHER_2, OTHER_3 };
 
-#define LIMIT_OF(a, n, s, b)                                                                                           \
-    {                                                                                                                  \
-        .algorithm = (a), .requests = (n), .period_s = (s), .burst = (n), .ban_s = (b)                                 \
-    }
-
 /* The limit of each key. */
 static const struct limit limit_of[KEYS] = {
     [SLIDING] = LIMIT_OF(LIMIT_SLIDING, 100, 50, 0),      [THOUSANDS] = LIMIT_OF(LIMIT_SLIDING, 1000, 50, 0),

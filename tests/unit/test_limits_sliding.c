@@ -6,15 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/require.h"
 #include "limits/limits.h"
 #include "limits/sliding.h"
-
-/* Check's own assertions write to a pipe each time, which millions of decisions cannot afford. */
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static uint64_t random_state;
 

@@ -6,14 +6,9 @@
 
 #include "lib/promise.h"
 #include "lib/random.h"
+#include "lib/require.h"
 
 #define SECOND INT64_C(1000000)
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 enum { KEYS = 12, MOST_USES = 6, REQUESTS = 20000 };
 

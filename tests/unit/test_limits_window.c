@@ -2,14 +2,9 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "lib/require.h"
 #include "limits/limits.h"
 #include "limits/token.h"
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 __extension__ typedef __int128 wide;
 

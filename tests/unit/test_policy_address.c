@@ -4,13 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/require.h"
 #include "policy/address.h"
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static const struct {
     const char *from, *to; /* NULL: no address */

@@ -4,14 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/require.h"
 #include "policy/decide.h"
 #include "policy/regex.h"
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static uint64_t random_state;
 

@@ -3,14 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/require.h"
 #include "policy/normalise.h"
-
-/* Check's own assertions write to a pipe each time, which a million spellings cannot afford. */
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static const struct {
     const char *from, *to;

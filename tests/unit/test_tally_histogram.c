@@ -4,13 +4,8 @@
 #include <stdlib.h>
 
 #include "lib/random.h"
+#include "lib/require.h"
 #include "tally/histogram.h"
-
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static struct histogram h, g;
 

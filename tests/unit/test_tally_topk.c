@@ -6,14 +6,8 @@
 #include <string.h>
 
 #include "lib/random.h"
+#include "lib/require.h"
 #include "tally/topk.h"
-
-/* Check's own assertions write to a pipe each time, which a million of them cannot afford. */
-#define require(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 enum { KEYS = 3000, TEXT_MAX = 64 }; /* keys there are in all */
 
