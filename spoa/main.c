@@ -285,11 +285,9 @@ static int check(int argc, char **argv)
                                                    { "spoe", required_argument, NULL, OPTION_SPOE },
                                                    { NULL, 0, NULL, 0 } };
     struct options             options = { .spoe = NULL };
-    int                        option;
 
-    while ((option = getopt_long(argc, argv, ":", check_options, NULL)) != -1)
-        if (!options_set(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
-            return EXIT_USAGE;
+    if (!options_read(&options, argc, argv, check_options))
+        return EXIT_USAGE;
     if (argc - optind != 1)
         return fail("write: spoa-rules check [--spoe FILE] FILE");
     return check_rules(argv[optind], options.spoe);
@@ -302,11 +300,9 @@ static int explain(int argc, char **argv)
                                                      { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
                                                      { NULL, 0, NULL, 0 } };
     struct options             options = { .ipv6_prefix = 64 };
-    int                        option;
 
-    while ((option = getopt_long(argc, argv, ":", explain_options, NULL)) != -1)
-        if (!options_set(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
-            return EXIT_USAGE;
+    if (!options_read(&options, argc, argv, explain_options))
+        return EXIT_USAGE;
     if (options.rules == NULL)
         return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
     return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
@@ -324,11 +320,9 @@ static int report(int argc, char **argv)
         { NULL, 0, NULL, 0 },
     };
     struct options options = { .data = DEFAULT_DATA };
-    int            option;
 
-    while ((option = getopt_long(argc, argv, ":", report_options, NULL)) != -1)
-        if (!options_set(&options, option, optarg != NULL ? optarg : argv[optind - 1]))
-            return EXIT_USAGE;
+    if (!options_read(&options, argc, argv, report_options))
+        return EXIT_USAGE;
     if (optind < argc)
         return fail("'%s': not an option; see spoa-rules --help", argv[optind]);
     if (options.output == NULL)

@@ -109,7 +109,7 @@ static bool add_listen(struct options *options, const char *address)
     return true;
 }
 
-bool options_set(struct options *options, int option, const char *value)
+static bool set(struct options *options, int option, const char *value)
 {
     enum log_level level;
 
@@ -185,10 +185,19 @@ bool options_set(struct options *options, int option, const char *value)
     }
 }
 
+bool options_read(struct options *options, int argc, char **argv, const struct option *known)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1)
+        if (!set(options, option, optarg != NULL ? optarg : argv[optind - 1]))
+            return false;
+    return true;
+}
+
 bool options_parse(struct options *options, int argc, char **argv)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int  option;
 
     *options = (struct options){
         .log_listen = DEFAULT_LOG_LISTEN,
@@ -202,9 +211,8 @@ bool options_parse(struct options *options, int argc, char **argv)
         .keep_days = 400,
         .max_analytics = 1024,
     };
-    while ((option = getopt_long(argc, argv, ":", serve_options, NULL)) != -1)
-        if (!options_set(options, option, optarg != NULL ? optarg : argv[optind - 1]))
-            return false;
+    if (!options_read(options, argc, argv, serve_options))
+        return false;
     if (optind < argc) {
         fail("'%s': not an option; see spoa-rules --help", argv[optind]);
         return false;

@@ -11,6 +11,8 @@
 
 enum { EXIT_USAGE = 2 };
 
+struct option;
+
 struct options {
     const char   *listen[LISTEN_MAX];
     size_t        listen_n;
@@ -51,9 +53,9 @@ extern const char options_usage[];
 /* "spoa-rules: " and the message on a line of standard error; returns EXIT_USAGE. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Takes one option of whatever command; `value` is its argument, or the word that is no option. --help and --version
- * end the process. False: it was told what is wrong. */
-bool options_set(struct options *options, int option, const char *value);
+/* Takes the options of a command, which are `known`, by the numbers above. What is no option is left from getopt()'s
+ * optind on. --help and --version end the process. False: it was told what is wrong. */
+bool options_read(struct options *options, int argc, char **argv, const struct option *known);
 
 /* Those of `serve`. */
 bool options_parse(struct options *options, int argc, char **argv);
