@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,34 +10,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "options.h"
 #include "store/analytics_file.h"
 #include "store/report.h"
 
 #define PATH_SIZE 4096
 
-__attribute__((format(printf, 1, 2))) static bool fail(const char *format, ...)
-{
-    va_list args;
-
-    fputs("spoa-rules: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    return false;
-}
+/* fail(), where false says so. */
+#define FAILED(...) (fail(__VA_ARGS__), false)
 
 /* ---- days ---- */
-
-static void day_at(time_t seconds, char day[11])
-{
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    /* strftime() would write the year 1 without its zeros. */
-    snprintf(day, 11, "%04u-%02u-%02u", (unsigned)(tm.tm_year + 1900) % 10000U, (unsigned)(tm.tm_mon + 1) % 100U,
-             (unsigned)tm.tm_mday % 100U);
-}
 
 /* February 30 does not survive the way there and back. */
 static bool parse_day(const char *option, const char *text, time_t now, char day[11])
@@ -47,34 +28,34 @@ static bool parse_day(const char *option, const char *text, time_t now, char day
 
     day[0] = '\0';
     if (strcmp(text, "today") == 0)
-        day_at(now, day);
+        day_format(now / 86400, day);
     else if (strcmp(text, "yesterday") == 0)
-        day_at(now - 86400, day);
+        day_format(now / 86400 - 1, day);
     else if (strlen(text) == 10 && strptime(text, "%Y-%m-%d", &tm) != NULL)
-        day_at(timegm(&tm), day);
+        day_format(timegm(&tm) / 86400, day);
     if (day[0] != '\0' && (text[0] > '9' || strcmp(text, day) == 0))
         return true;
-    return fail("--%s '%s': write a day such as 2026-11-20, today or yesterday", option, text);
+    return FAILED("--%s '%s': write a day such as 2026-11-20, today or yesterday", option, text);
 }
 
 static bool parse_range(const struct report_options *options, time_t now, struct report_range *range)
 {
     if (options->day != NULL) {
         if (options->since != NULL || options->until != NULL)
-            return fail("write --day, or --since and --until, not both");
+            return FAILED("write --day, or --since and --until, not both");
         if (!parse_day("day", options->day, now, range->since))
             return false;
         memcpy(range->until, range->since, sizeof range->until);
         return true;
     }
     if (options->since == NULL)
-        return fail("write the day: --day 2026-11-20, or --since 2026-11-01 --until 2026-11-30");
+        return FAILED("write the day: --day 2026-11-20, or --since 2026-11-01 --until 2026-11-30");
     if (!parse_day("since", options->since, now, range->since) ||
         !parse_day("until", options->until != NULL ? options->until : "today", now, range->until))
         return false;
     if (strcmp(range->since, range->until) <= 0)
         return true;
-    return fail("--since %s: later than --until %s", range->since, range->until);
+    return FAILED("--since %s: later than --until %s", range->since, range->until);
 }
 
 /* ---- files ---- */
@@ -96,16 +77,16 @@ static bool make_directory(const char *path)
     struct stat st;
 
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part - 64)
-        return fail("--output %s: the path is too long", path);
+        return FAILED("--output %s: the path is too long", path);
     for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(part, 0777); /* the last one tells what is wrong */
         *slash = '/';
     }
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return fail("--output %s: %s", path, strerror(errno));
+        return FAILED("--output %s: %s", path, strerror(errno));
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
-        return fail("--output %s: not a directory", path);
+        return FAILED("--output %s: not a directory", path);
     return true;
 }
 
@@ -151,7 +132,7 @@ static bool end_file(struct files *files, FILE *file)
         good = false;
         error = errno;
     }
-    return good || fail("%s: %s", files->wanted[files->n - 1], strerror(error));
+    return good || FAILED("%s: %s", files->wanted[files->n - 1], strerror(error));
 }
 
 /* The page comes last: what it links to is there. Of two reports into one directory at the same time one replaces all
@@ -164,7 +145,7 @@ static bool rename_all(const struct files *files)
     if (fd >= 0)
         flock(fd, LOCK_EX);
     for (size_t i = 0; i < files->n && good; i++)
-        good = rename(files->written[i], files->wanted[i]) == 0 || fail("%s: %s", files->wanted[i], strerror(errno));
+        good = rename(files->written[i], files->wanted[i]) == 0 || FAILED("%s: %s", files->wanted[i], strerror(errno));
     if (fd >= 0) {
         fsync(fd);
         close(fd);

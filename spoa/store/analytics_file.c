@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -239,4 +240,15 @@ void analytics_close_reader(sqlite3 *db)
 const char *analytics_reason(sqlite3 *db)
 {
     return sqlite3_errmsg(db);
+}
+
+void day_format(int64_t day, char out[11])
+{
+    time_t    seconds = (time_t)(day * 86400);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    /* strftime() would write the year 1 without its zeros. */
+    snprintf(out, 11, "%04u-%02u-%02u", (unsigned)(tm.tm_year + 1900) % 10000U, (unsigned)(tm.tm_mon + 1) % 100U,
+             (unsigned)tm.tm_mday % 100U);
 }

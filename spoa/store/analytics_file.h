@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sqlite3;
 
@@ -41,5 +42,8 @@ const char *analytics_reason(struct sqlite3 *db);
 /* Takes the steps that are missing of the first `n`: what analytics_open_writer() does with the program's own. False:
  * `error`, without the path, and the version is that of the last step that succeeded. */
 bool analytics_migrate(struct sqlite3 *db, const char *const *steps, int n, char *error, size_t size);
+
+/* A day, counted from 1970, as the column `day` has it: "2026-11-20". Years 0 to 9999. */
+void day_format(int64_t day, char out[11]);
 
 #endif

@@ -7,7 +7,8 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
-#include "store/analytics_writer.h"
+#include "store/analytics_file.h"
+#include "tally/counts.h"
 
 /* What one look may take of the thread's time, in microseconds, before it goes on a second later. */
 #define TIME_US      300000
@@ -125,30 +126,30 @@ static bool is_kept(const struct keeper *k, sqlite3 *db, const char *day, unsign
     return strcmp(day, oldest) >= 0 && (strcmp(day, now) >= 0 || !is_too_large(k, db));
 }
 
-static enum progress forget_hour(const struct keeper *k, sqlite3 *db, int64_t today)
+/* The period whose day and hour `first` selects, if it is not kept for so many days. */
+static enum progress forget_period(const struct keeper *k, sqlite3 *db, const char *first, const char *const *sqls,
+                                   size_t n, unsigned days, int64_t today)
 {
     char    day[11];
     int64_t hour;
     bool    failed;
 
-    if (!first_row(db, "SELECT day, hour FROM hours ORDER BY day, hour LIMIT 1", day, &hour, &failed))
+    if (!first_row(db, first, day, &hour, &failed))
         return failed ? STEP_FAILED : STEP_DONE;
-    if (is_kept(k, db, day, k->hours, today))
+    if (is_kept(k, db, day, days, today))
         return STEP_DONE;
-    return transact(db, of_hour, COUNT(of_hour), day, hour);
+    return transact(db, sqls, n, day, hour);
+}
+
+static enum progress forget_hour(const struct keeper *k, sqlite3 *db, int64_t today)
+{
+    return forget_period(k, db, "SELECT day, hour FROM hours ORDER BY day, hour LIMIT 1", of_hour, COUNT(of_hour),
+                         k->hours, today);
 }
 
 static enum progress forget_day(const struct keeper *k, sqlite3 *db, int64_t today)
 {
-    char    day[11];
-    int64_t unused;
-    bool    failed;
-
-    if (!first_row(db, "SELECT day, 0 FROM days ORDER BY day LIMIT 1", day, &unused, &failed))
-        return failed ? STEP_FAILED : STEP_DONE;
-    if (is_kept(k, db, day, k->days, today))
-        return STEP_DONE;
-    return transact(db, of_day, COUNT(of_day), day, 0);
+    return forget_period(k, db, "SELECT day, 0 FROM days ORDER BY day LIMIT 1", of_day, COUNT(of_day), k->days, today);
 }
 
 static enum progress forget_denials(const struct keeper *k, sqlite3 *db, int64_t today)

@@ -2,11 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <sqlite3.h>
 
 #include "base/log.h"
+#include "store/analytics_file.h"
 #include "tally/blob.h"
 
 /* Sums of microseconds and bytes end at what every reader of CSV has exactly; more than STRICT takes would be an error,
@@ -193,13 +193,9 @@ static bool write_row(struct analytics_responses *a, const struct place *place, 
 bool analytics_responses_write(struct analytics_responses *a, const struct responses *taken)
 {
     for (unsigned i = 0; i < taken->n; i++) {
-        time_t       start = (time_t)(taken->hours[i].hour * 3600);
-        struct place place = { .span = HOUR };
-        struct tm    tm;
+        struct place place = { .span = HOUR, .hour = (int)(taken->hours[i].hour % 24) };
 
-        gmtime_r(&start, &tm);
-        place.hour = tm.tm_hour;
-        strftime(place.day, sizeof place.day, "%Y-%m-%d", &tm);
+        day_format(taken->hours[i].hour / 24, place.day);
         if (!write_row(a, &place, &taken->hours[i]))
             return false;
         place.span = DAY;

@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include "store/analytics_file.h"
 #include "store/analytics_statements.h"
 
 #define ADD(column) #column " = " #column " + excluded." #column
@@ -96,15 +97,6 @@ sqlite3 *writer_fini(struct analytics_writer *w)
     free(w->texts);
     *w = (struct analytics_writer){ .seed = w->seed };
     return db;
-}
-
-void day_format(int64_t day, char *out)
-{
-    time_t    seconds = (time_t)(day * 86400);
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    strftime(out, 11, "%Y-%m-%d", &tm);
 }
 
 /* ---- what statements have in common ---- */

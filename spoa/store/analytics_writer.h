@@ -55,7 +55,4 @@ bool writer_restore(struct analytics_writer *w, struct period period, struct ske
 /* The seed that the newest sketches of a file were made with. False: it has none. */
 bool writer_read_seed(struct sqlite3 *db, uint64_t *seed);
 
-/* "2026-11-20" into `out` of 11 bytes. */
-void day_format(int64_t day, char *out);
-
 #endif

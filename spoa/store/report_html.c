@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "store/analytics_file.h"
 #include "store/html.h"
 #include "store/report_page.h"
 
@@ -218,13 +219,9 @@ static void write_slot_table(FILE *out, const struct slots *slots)
 static void later_day(const char *day, int days, char later[16])
 {
     struct tm tm = { 0 };
-    time_t    seconds;
 
     strptime(day, "%Y-%m-%d", &tm);
-    tm.tm_mday += days;
-    seconds = timegm(&tm);
-    gmtime_r(&seconds, &tm);
-    strftime(later, 16, "%Y-%m-%d", &tm);
+    day_format(timegm(&tm) / 86400 + days, later);
 }
 
 /* Below days: the first, the last, and between them the one in the middle, where one is there or nearly so. */
