@@ -29,8 +29,6 @@ fail() {
 # -- processes -------------------------------------------------------------------------------------------
 
 declare -gA PIDS=()
-# What tells versions and variants of the agent apart is asked once.
-AGENT_HELP=$("$SPOA_RULES" --help 2>&1 || true)
 
 start() { # NAME COMMAND...: in the background, output to TMP/NAME.log
     local name=$1
@@ -73,10 +71,8 @@ wait_until() {
 
 # shellcheck disable=SC2120 # tests pass them
 start_agent() { # [OPTION...]
-    local -a options=(--rules "$RULES_DB" --data "$TMP")
-    case $AGENT_HELP in *--runtime*) options+=(--runtime "$TMP") ;; esac
-    case $AGENT_HELP in *--log-listen*) options+=(--log-listen "${AGENT_FEED:-$FEED}") ;; esac
-    start "${AGENT_NAME:-agent}" "$SPOA_RULES" serve --listen "${AGENT_LISTEN:-$AGENT}" "${options[@]}" "$@"
+    start "${AGENT_NAME:-agent}" "$SPOA_RULES" serve --listen "${AGENT_LISTEN:-$AGENT}" --rules "$RULES_DB" --data "$TMP" \
+        --runtime "$TMP" --log-listen "${AGENT_FEED:-$FEED}" "$@"
     case ${AGENT_LISTEN:-} in
     unix:*) wait_until test -S "${AGENT_LISTEN#unix:}" ;;
     *) wait_until listens "${AGENT_LISTEN:-$AGENT}" ;;
