@@ -8,13 +8,6 @@ uint8_t *blob_put(uint8_t *out, uint64_t v)
     return out;
 }
 
-uint8_t *blob_put_bytes(uint8_t *out, const void *bytes, size_t n)
-{
-    if (n > 0)
-        memcpy(out, bytes, n);
-    return out + n;
-}
-
 uint8_t *blob_put_fixed(uint8_t *out, uint64_t v)
 {
     for (int i = 0; i < 8; i++)

@@ -18,7 +18,6 @@
 
 /* Write at `out`, where there is room, and return where it goes on. */
 uint8_t *blob_put(uint8_t *out, uint64_t v);
-uint8_t *blob_put_bytes(uint8_t *out, const void *bytes, size_t n);
 uint8_t *blob_put_fixed(uint8_t *out, uint64_t v); /* 8 bytes, little-endian */
 
 /* Take from the front of `in`. False: it ends too early, the number is misspelt, or greater than `max`. */
