@@ -187,7 +187,7 @@ install: build/spoa-rules
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
-BENCH_PACKAGES := $(RUN_PACKAGES) wrk
+BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
 TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client chromium
 DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck wrk
 

@@ -25,12 +25,6 @@ start_haproxy() { # BINARY NAME-OF-AGENT: HAProxy NAME-OF-AGENT_front, asking th
         start "$2_front" "$port" "$1" -f haproxy/haproxy.cfg
 }
 
-# The scheduler's own count, of all threads. It is brought up to date at each tick, and when a thread goes to sleep, as
-# all of them have between measurements.
-cpu_ns() { # NAME
-    cat "/proc/${pid[$1]}"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
-}
-
 through_haproxy() { # NAME
     local front agent requests rate
     front=$(cpu_ns "$1_front") agent=$(cpu_ns "$1")

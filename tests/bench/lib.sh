@@ -79,6 +79,12 @@ start_agent() { # NAME RULES-DATABASE [OPTION...]
 
 # ---- rounds ----
 
+# The scheduler's own count, of all threads. It is brought up to date at each tick, and when a thread goes to sleep, as
+# all of them have between measurements.
+cpu_ns() { # NAME
+    cat "/proc/${pid[$1]}"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
 load() { # NAME OPTION...: key=value of that agent under load
     "${load_core[@]}" "$bin/load" --address "${address[$1]}" --pid "${pid[$1]}" "${@:2}" | tail -n 1
 }

@@ -1,5 +1,5 @@
 # A ban: HAProxy refuses the client out of its cache, without asking the agent, for as long as the lease; lifting works.
-start_stack
+start_stack RULES_LOG_LEVEL=debug
 rules "INSERT INTO rules(id, per, requests, period, ban) VALUES (7, 'src', 2, 60, 300)"
 
 expect_status 200 /items/1
