@@ -43,7 +43,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/te
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
 BENCHES  := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
-SCRIPTS  := .ci/run haproxy/run $(wildcard tests/*/run tests/*/*.sh tests/versions/fetch)
+SCRIPTS  := .ci/run haproxy/run $(wildcard tests/run tests/*/run tests/*/*.sh tests/versions/fetch)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 # One word and a file a step; V=1 shows the commands.
@@ -112,15 +112,18 @@ test: deps-test
 	$(MAKE) check-release check-asan check-e2e
 	@echo 'all tests passed'
 
+# Compiled by as many processes as there are cores, unless `make -j` says otherwise.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # Every Check program and every corpus of one variant.
 check-variant: $(B)/spoa-rules $(UNITS) $(PROTOCOL) $(REPLAYS)
-	@set -e; for test in $(UNITS) $(PROTOCOL); do echo "== $$test"; SPOA_RULES=$(B)/spoa-rules $$test; done
+	@SPOA_RULES=$(B)/spoa-rules tests/run $(UNITS) $(PROTOCOL)
 	@set -e; for fuzzer in $(FUZZERS); do $(B)/tests/fuzz/$$fuzzer tests/fuzz/corpus/$$fuzzer; done
 
 ## check-release units, protocol tests, corpora (release build); check-asan, check-tsan: with sanitizers
-check-release: ; $(MAKE) VARIANT=release check-variant
-check-asan: ; $(MAKE) VARIANT=asan check-variant
-check-tsan: ; $(MAKE) VARIANT=tsan check-variant
+check-release: ; $(MAKE) $(JOBS) VARIANT=release check-variant
+check-asan: ; $(MAKE) $(JOBS) VARIANT=asan check-variant
+check-tsan: ; $(MAKE) $(JOBS) VARIANT=tsan check-variant
 
 ## check-e2e     the schema at the sqlite3 prompt, and everything through a real HAProxy
 check-e2e: build/spoa-rules
@@ -129,11 +132,16 @@ check-e2e: build/spoa-rules
 	tests/report/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
 
-## test-versions the end-to-end tests with HAProxy 2.6, 3.0 and 3.2, the latter two from Debian's newer releases
+## test-versions the end-to-end tests with this machine's HAProxy, 3.0 and 3.2, the latter two from Debian's newer releases
+NEWER     := build/haproxy-3.0/haproxy build/haproxy-3.2/haproxy
+HAPROXIES ?= haproxy $(NEWER)
 test-versions: deps-test build/spoa-rules
 	tests/versions/fetch
-	set -e; for haproxy in haproxy build/haproxy-3.0/haproxy build/haproxy-3.2/haproxy; do \
+	set -e; for haproxy in $(HAPROXIES); do \
 	    HAPROXY=$$haproxy SPOA_RULES=build/spoa-rules tests/e2e/run; done
+
+# What is left to test after `make test`.
+test-newer: ; $(MAKE) test-versions HAPROXIES='$(NEWER)'
 
 ## debug, asan, tsan   build/debug/spoa-rules and so on
 debug asan tsan: ; $(MAKE) VARIANT=$@ build/$@/spoa-rules
@@ -225,7 +233,7 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions debug asan tsan fuzz bench lint format \
+.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions test-newer debug asan tsan fuzz bench lint format \
         install deps deps-run deps-bench deps-test deps-dev run report clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)

@@ -27,7 +27,7 @@ start_haproxy RULES_COARSE_REQUESTS=20 RULES_COARSE_SECONDS=60
 for i in $(seq 20); do expect_status 200 "/$i"; done
 expect_status 429 /21
 expect_status 200 /last --interface 127.200.0.4
-logged() { grep -q '"GET /last HTTP/1.1"' "$TMP/haproxy.log"; }
-wait_until logged
+last_logged() { grep -q '"GET /last HTTP/1.1"' "$TMP/haproxy.log"; }
+wait_until last_logged
 grep -q '"GET /20 HTTP/1.1"' "$TMP/haproxy.log" || fail "what is not refused is not logged"
 ! grep -q '"GET /21 HTTP/1.1"' "$TMP/haproxy.log" || fail "what the coarse limit refuses is logged"
