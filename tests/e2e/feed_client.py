@@ -153,6 +153,12 @@ def originless(connection, kind, nth):
     count(kind, 503, "origin_errors", verdict="allowed")
 
 
+def shut(connection, kind, nth):
+    """The origin's breaker is open: nobody is asked."""
+    connection.answer(503)
+    count(kind, 503, "refused")
+
+
 def cut(connection, kind, nth):
     """The origin goes away in the middle."""
     connection.head()
@@ -170,7 +176,7 @@ def endless(connection, kind, nth):
 
 KINDS = dict.fromkeys(("ok", "204", "302", "304", "404", "410", "500"), forwarded)
 KINDS |= {f.__name__: f for f in (forbidden, limited, slow, banned, coarse, refused, undecided, broken, originless,
-                                  cut, endless)}
+                                  shut, cut, endless)}
 KINDS["invalid"] = refused
 # Not among others on a connection, and at most so many: the end of it, or slow, or about all of a client's requests.
 APART = {"slow": 20, "banned": MOST, "coarse": 2 * COARSE, "invalid": 1, "originless": 2, "cut": 1, "endless": 1}

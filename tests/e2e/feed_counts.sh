@@ -9,7 +9,8 @@ sql "INSERT INTO rules(name, path, action) VALUES ('forbidden', '/forbidden/*', 
      INSERT INTO rules(name, path, per, requests, period, over) VALUES ('slow', '/slow/*', 'src', 5, 600, 'slow')"
 # shellcheck disable=SC2119
 start_agent --log-level debug
-start_haproxy RULES_ORIGIN="$ORIGIN" RULES_COARSE_REQUESTS=1000 RULES_COARSE_SECONDS=600 RULES_TIMEOUT=10s
+start_haproxy RULES_ORIGIN="$ORIGIN" RULES_COARSE_REQUESTS=1000 RULES_COARSE_SECONDS=600 RULES_TIMEOUT=10s \
+    RULES_BREAKER_ERRORS=1000000
 wait_until stat_is agents BACKEND status UP
 
 # -- requests --------------------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ wait_until decided
 stop origin KILL
 client 127.212 originless=250 forbidden=180
 admin "set server origins/origin1 health down" > /dev/null
-client 127.213 originless=250
+client 127.213 shut=250 refused=20
 
 # -- counts ----------------------------------------------------------------------------------------------
 
