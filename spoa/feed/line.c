@@ -269,8 +269,9 @@ static bool take_times(const struct fields *fields, struct response *response)
         !number_or_none(fields->value[TR], TIME_MAX, &response->origin_ms) ||
         !number_or_none(fields->value[TA], TIME_MAX, &response->duration_ms))
         return false;
-    /* Without a connection to an origin it was HAProxy that answered. */
-    if (connected < 0)
+    /* Without a connection to an origin it was HAProxy that answered, and with LR as well: out of its cache, which has
+     * times like an origin. */
+    if (connected < 0 || is(fields->value[END], "LR"))
         response->duration_ms = response->origin_ms = -1;
     return true;
 }

@@ -3,12 +3,12 @@
 SECOND=$ADDR:18083
 start_one() { # NAME ADDRESS
     touch "$TMP/$1.seen"
-    start "$1" python3 "$HERE/breaker_origin.py" "$2" "$TMP/$1"
+    start "$1" python3 "$HERE/told_origin.py" "$2" "$TMP/$1"
     wait_until listens "$2"
 }
 is() { echo "$2" > "$TMP/$1.new" && mv "$TMP/$1.new" "$TMP/$1"; } # NAME MODE
-asked() { grep -cv '^/check$' "$TMP/$1.seen"; }
-checked() { grep -c '^/check$' "$TMP/$1.seen"; }
+asked() { grep -cv '^GET /check$' "$TMP/$1.seen"; }
+checked() { grep -c '^GET /check$' "$TMP/$1.seen"; }
 state_is() { case $(stat origins "$1" status) in "$2"*) ;; *) false ;; esac; } # SERVER STATE
 # Until then no answer but these two comes.
 until_gives() { # STATUS BEFORE PATH

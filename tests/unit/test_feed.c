@@ -134,6 +134,8 @@ static const struct {
       -1,
       -1,
       "/items/1" },
+    /* out of HAProxy's cache */
+    { { "tc=\"0\"", "end=\"LR\"" }, 200, RESPONSE_BY_AGENT, false, false, -1, -1, "/items/1" },
     { { "verdict=\"slow\"" }, 200, RESPONSE_BY_AGENT, false, false, 2, 1, "/items/1" },
     { { "verdict=\"-\"" }, 200, RESPONSE_BY_NOBODY, false, false, 2, 1, "/items/1" },
     { { "verdict=\"-\"", "error=\"1\"" }, 200, RESPONSE_BY_NOBODY, false, false, 2, 1, "/items/1" },
