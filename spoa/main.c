@@ -17,6 +17,7 @@
 #include "options.h"
 #include "policy/publish.h"
 #include "server/feed.h"
+#include "server/passed.h"
 #include "server/server.h"
 #include "store/analytics.h"
 #include "store/counters.h"
@@ -210,16 +211,19 @@ static bool bind_fronts(const struct options *options, struct fronts *fronts)
     };
     char error[256];
 
-    *fronts = (struct fronts){ .server = server_new(&server_options, error, sizeof error) };
+    *fronts = (struct fronts){ .server = NULL };
+    if (passed_init(error, sizeof error))
+        fronts->server = server_new(&server_options, error, sizeof error);
     if (fronts->server != NULL && options->log_listen != NULL)
         fronts->feed = feed_new(options->log_listen, error, sizeof error);
-    if (fronts->server == NULL || (fronts->feed == NULL && options->log_listen != NULL)) {
-        if (fronts->server != NULL)
-            server_stop(fronts->server);
-        fail("%s", error);
-        return false;
-    }
-    return true;
+    /* All that listens is above. */
+    if (fronts->server != NULL && (fronts->feed != NULL || options->log_listen == NULL) &&
+        passed_all_taken(error, sizeof error))
+        return true;
+    if (fronts->server != NULL)
+        stop_fronts(fronts);
+    fail("%s", error);
+    return false;
 }
 
 static int serve(int argc, char **argv)

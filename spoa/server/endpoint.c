@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "server/passed.h"
+
 #define UNIX_PREFIX "unix:"
 
 struct failure {
@@ -28,6 +30,9 @@ static bool bind_and_listen(const struct failure *f, int family, const struct so
 {
     int on = 1;
 
+    *fd = passed_take(sa);
+    if (*fd >= 0)
+        return true;
     *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd < 0)
         return fail(f, strerror(errno));
@@ -67,6 +72,8 @@ static bool listen_unix(const struct failure *f, const char *path, int *fd)
     if (strlen(path) >= sizeof sa.sun_path)
         return fail(f, "the path of a socket may have 107 bytes");
     strcpy(sa.sun_path, path);
+    if (passed_has((const struct sockaddr *)&sa))
+        return bind_and_listen(f, AF_UNIX, (const struct sockaddr *)&sa, sizeof sa, fd);
     if (is_abandoned(&sa))
         unlink(path);
     if (!bind_and_listen(f, AF_UNIX, (const struct sockaddr *)&sa, sizeof sa, fd))
@@ -141,6 +148,6 @@ void endpoint_forget(const char *address)
     if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
         return;
     strcpy(sa.sun_path, address + strlen(UNIX_PREFIX)); /* it has been listened on: it fits */
-    if (is_abandoned(&sa))
+    if (!passed_has((const struct sockaddr *)&sa) && is_abandoned(&sa))
         unlink(sa.sun_path);
 }

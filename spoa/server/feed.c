@@ -16,6 +16,7 @@
 #include "feed/fold.h"
 #include "feed/frame.h"
 #include "server/endpoint.h"
+#include "server/passed.h"
 
 /* How often a full box is looked at again: its writer takes it once a second. */
 #define FULL_WAIT_MS 50
@@ -236,7 +237,7 @@ static void drain(struct feed *feed)
 {
     int64_t until_us = moment_now().mono_us + FEED_DRAIN_MS * INT64_C(1000);
 
-    while (accept_one(feed))
+    while (!passed_is(feed->fd) && accept_one(feed))
         ;
     for (struct feed_conn *conn = feed->conns; conn < feed->conns + FEED_CONNECTIONS_MAX; conn++) {
         while (conn->fd >= 0 && !at_rest(conn) && moment_now().mono_us < until_us)

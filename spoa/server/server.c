@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "server/endpoint.h"
+#include "server/passed.h"
 #include "server/worker.h"
 
 struct listener {
@@ -101,8 +102,9 @@ static void *run_listener(void *context)
         if (fds[0].revents != 0)
             accept_one(listener);
     }
-    /* Who is connected already may have asked already; who goes on connecting does not keep us. */
-    for (int i = 0; i < ENDPOINT_BACKLOG && accept_one(listener); i++)
+    /* Who is connected already may have asked already; who goes on connecting does not keep us. Where the socket was
+     * passed, they wait for the next agent: it answers. */
+    for (int i = 0; i < ENDPOINT_BACKLOG && !passed_is(listener->fd) && accept_one(listener); i++)
         ;
     return NULL;
 }

@@ -155,6 +155,30 @@ static void build_args(const struct agent *agent, const struct agent_options *op
     argv[n] = NULL;
 }
 
+#define FDS_MAX 1024
+#define ASIDE   512 /* no descriptor of a test has such a number */
+
+/* They are 3 and those after it; all others from `first` on are closed. */
+static void pass_sockets(const struct agent_options *options, int first)
+{
+    char text[24];
+
+    for (size_t i = 0; i < options->sockets_n; i++)
+        dup2(options->sockets[i], ASIDE + (int)i);
+    for (int fd = first; fd < ASIDE; fd++)
+        close(fd);
+    for (size_t i = 0; i < options->sockets_n; i++)
+        dup2(ASIDE + (int)i, 3 + (int)i);
+    for (int fd = ASIDE; fd < FDS_MAX; fd++)
+        close(fd);
+    if (options->sockets_n == 0)
+        return;
+    snprintf(text, sizeof text, "%zu", options->sockets_n);
+    setenv("LISTEN_FDS", text, 1);
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    setenv("LISTEN_PID", text, 1);
+}
+
 /* Between fork and exec. */
 static void become_agent(const struct agent *agent, const struct agent_options *options, const char **argv)
 {
@@ -169,8 +193,7 @@ static void become_agent(const struct agent *agent, const struct agent_options *
     dup2(null, 0);
     dup2(null, 1);
     dup2(log, 2);
-    for (int fd = options->no_stderr ? 0 : 3; fd < 1024; fd++)
-        close(fd);
+    pass_sockets(options, options->no_stderr ? 0 : 3);
     if (options->files != 0)
         setrlimit(RLIMIT_NOFILE, &files);
     if (options->before_exec != NULL)

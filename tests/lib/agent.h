@@ -27,7 +27,9 @@ struct agent_options {
     bool               no_stderr;   /* starts with descriptors 0 to 2 closed; then nobody waits until it listens */
     bool               no_override; /* permission bits count, also for root */
     unsigned           files;       /* most open descriptors, 0: as they are */
-    void (*before_exec)(void);      /* in the new process; NULL: nothing */
+    const int         *sockets;     /* passed to it, as systemd does: `sockets_n` of them */
+    size_t             sockets_n;
+    void (*before_exec)(void); /* in the new process; NULL: nothing */
 };
 
 /* Makes the directory and picks a free port; nothing runs yet. */
