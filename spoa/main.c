@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attend.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "command_check.h"
 #include "command_explain.h"
 #include "command_report.h"
@@ -173,8 +174,7 @@ static void fini_tallies(struct tallies *tallies, const struct options *options)
 
 /* Runs until a signal says stop; nothing is decided any more then. */
 static int run(const struct options *options, struct fronts *fronts, const char *rules_path, struct ruleset_slot *slot,
-               struct counters *counters, struct tallies *tallies, struct rules_stamp stamp,
-               const sigset_t *stop_signals)
+               struct counters *counters, struct tallies *tallies, struct rules_stamp stamp)
 {
     struct rules_watch *watch = NULL;
     int                 received;
@@ -192,7 +192,9 @@ static int run(const struct options *options, struct fronts *fronts, const char 
         log_write(LOG_INFO, "log feed on %s", options->log_listen);
     for (size_t i = 0; i < options->listen_n; i++)
         log_write(LOG_INFO, "listening on %s", options->listen[i]);
-    sigwait(stop_signals, &received);
+    notify("READY=1");
+    received = attend(fronts->server, watch, tallies->analytics);
+    notify("STOPPING=1");
     log_write(LOG_INFO, "stopping: %s", strsignal(received));
     rules_watch_stop(watch);
     stop_fronts(fronts);
@@ -235,21 +237,13 @@ static int serve(int argc, char **argv)
     struct fronts       fronts;
     struct tallies      tallies;
     struct rules_stamp  stamp;
-    sigset_t            stop_signals;
     char                rules_path[4096];
     int                 code;
 
     if (!options_parse(&options, argc, argv))
         return EXIT_USAGE;
-    /* All threads inherit the mask; run() takes the signals one by one. */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error as a full disk is */
-    signal(SIGHUP, SIG_IGN);  /* "reload" to many: rules are, by themselves */
-    sigemptyset(&stop_signals);
-    sigaddset(&stop_signals, SIGTERM);
-    sigaddset(&stop_signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &stop_signals, NULL);
-
+    attend_block_signals();
+    notify_init();
     if (options.rules != NULL)
         code = snprintf(rules_path, sizeof rules_path, "%s", options.rules);
     else
@@ -271,7 +265,7 @@ static int serve(int argc, char **argv)
         stop_fronts(&fronts);
     } else {
         if (init_tallies(&tallies, &options))
-            code = run(&options, &fronts, rules_path, &slot, counters, &tallies, stamp, &stop_signals);
+            code = run(&options, &fronts, rules_path, &slot, counters, &tallies, stamp);
         else
             stop_fronts(&fronts);
         fini_tallies(&tallies, &options);
@@ -355,6 +349,7 @@ int main(int argc, char **argv)
     } commands[] = { { "serve", serve }, { "check", check }, { "explain", explain }, { "report", report } };
 
     fill_standard_descriptors();
+    log_init();
     opterr = 0; /* set_option() says it */
     if (argc < 2)
         return fail("write a command: serve, check, explain or report; see spoa-rules --help");

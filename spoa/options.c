@@ -49,7 +49,7 @@ int fail(const char *format, ...)
 {
     va_list args;
 
-    fputs("spoa-rules: ", stderr);
+    fprintf(stderr, "%sspoa-rules: ", log_priority(LOG_ERROR));
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);

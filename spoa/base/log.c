@@ -2,14 +2,33 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/escape.h"
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
+static const char *const priorities[] = { "<3>", "<4>", "<6>", "<7>" };
 static enum log_level    log_level = LOG_INFO;
+static bool              to_journal;
+
+void log_init(void)
+{
+    const char        *stream = getenv("JOURNAL_STREAM"); /* "device:inode" */
+    unsigned long long device, inode;
+    struct stat        st;
+
+    to_journal = stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+                 fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+const char *log_priority(enum log_level level)
+{
+    return to_journal ? priorities[level] : "";
+}
 
 void log_set_level(enum log_level level)
 {
@@ -29,17 +48,28 @@ bool log_level_parse(const char *name, enum log_level *level)
 
 #define TEXT_SIZE 2048
 
-static void write_line(enum log_level level, const char *text)
+#define HEAD_SIZE 64
+
+/* How a line begins: its length. */
+static size_t put_head(char *line, enum log_level level)
 {
-    char            line[ESCAPED_MAX(TEXT_SIZE) + 64];
     struct timespec ts;
     struct tm       tm;
     size_t          n;
 
+    if (to_journal)
+        return (size_t)snprintf(line, HEAD_SIZE, "%s", priorities[level]);
     clock_gettime(CLOCK_REALTIME, &ts);
     gmtime_r(&ts.tv_sec, &tm);
-    n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
-    n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
+    n = strftime(line, HEAD_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    return n + (size_t)snprintf(line + n, HEAD_SIZE - n, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
+}
+
+static void write_line(enum log_level level, const char *text)
+{
+    char   line[ESCAPED_MAX(TEXT_SIZE) + HEAD_SIZE];
+    size_t n = put_head(line, level);
+
     n += escape_controls(span_of(text), line + n, sizeof line - n - 1);
     line[n++] = '\n';
     /* One write a line keeps the lines of several threads apart. A full or closed standard error is nobody's reason to

@@ -7,13 +7,20 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
+/* Looks where standard error goes. Where it is systemd's journal, which has a time of its own, lines begin with their
+ * priority instead, sd-daemon(3): `journalctl -p warning` shows what it should. Call before threads start. */
+void log_init(void);
+
+/* What a line for the journal begins with, "<3>"; "" elsewhere. */
+const char *log_priority(enum log_level level);
+
 /* What is less important than `level` is not written. Call before threads start. The default is LOG_INFO. */
 void log_set_level(enum log_level level);
 
 /* "error", "warning", "info" or "debug"; false when `name` is none of them. */
 bool log_level_parse(const char *name, enum log_level *level);
 
-/* Writes "2026-11-20T09:15:02.123Z level message". Control bytes in the message are shown as \xNN, so that
+/* Writes "2026-11-20T09:15:02.123Z level message", to the journal "<4>message". Control bytes in the message are shown as \xNN, so that
  * what a peer sent cannot forge a line; more than 2,000 bytes are cut. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -282,6 +282,8 @@ bool feed_start(struct feed *feed, struct responses_box *box)
 {
     feed->box = box;
     feed->started = pthread_create(&feed->thread, NULL, run, feed) == 0;
+    if (feed->started)
+        pthread_setname_np(feed->thread, "spoa-feed");
     return feed->started;
 }
 

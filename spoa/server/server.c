@@ -111,6 +111,15 @@ static void *run_listener(void *context)
 
 /* ---- start and stop ---- */
 
+/* What `top -H` shows. */
+static void name_thread(pthread_t thread, const char *what, size_t number)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "spoa-%s-%u", what, (unsigned)number % 1000);
+    pthread_setname_np(thread, name);
+}
+
 static bool bind_all(struct server *server, const struct server_options *options, char *error, size_t error_size)
 {
     for (size_t i = 0; i < options->listen_n; i++) {
@@ -151,6 +160,7 @@ bool server_start(struct server *server, struct ruleset_slot *slot, struct limit
         if (!worker_start(&server->workers[server->workers_n], slot, limits, decisions[server->workers_n],
                           server->ipv6_prefix, server->max_connections, &server->connections))
             return false;
+        name_thread(server->workers[server->workers_n].thread, "worker", server->workers_n);
         server->workers_n++;
     }
     while (server->threads_n < server->listeners_n) {
@@ -158,6 +168,7 @@ bool server_start(struct server *server, struct ruleset_slot *slot, struct limit
 
         if (pthread_create(&listener->thread, NULL, run_listener, listener) != 0)
             return false;
+        name_thread(listener->thread, "accept", server->threads_n);
         server->threads_n++;
     }
     return true;
@@ -167,6 +178,16 @@ void server_refresh(struct server *server)
 {
     for (size_t i = 0; i < server->workers_n; i++)
         worker_wake(&server->workers[i]);
+}
+
+bool server_turns(struct server *server)
+{
+    for (size_t i = 0; i < server->workers_n; i++)
+        if (!atomic_load(&server->workers[i].turned))
+            return false;
+    for (size_t i = 0; i < server->workers_n; i++)
+        atomic_store(&server->workers[i].turned, false);
+    return true;
 }
 
 void server_stop(struct server *server)

@@ -35,6 +35,10 @@ bool server_start(struct server *server, struct ruleset_slot *slot, struct limit
  * thread. */
 void server_refresh(struct server *server);
 
+/* Whether the loop of each worker has turned since this was last true; each does so twice a second or more often. One
+ * thread. */
+bool server_turns(struct server *server);
+
 /* Stops accepting, answers what has been read, closes idle connections with DISCONNECT 0, and those that will not fall
  * idle after SERVER_DRAIN_S; then ends all threads and frees the server, started or not. */
 void server_stop(struct server *server);

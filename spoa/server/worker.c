@@ -60,6 +60,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
     bool           over;
 
     (void)events;
+    atomic_store(&worker->turned, true);
     conn_settle(worker);
     /* What is said to connections below takes its deadlines from it; the latest batch may be long ago. */
     worker->now = moment_now();

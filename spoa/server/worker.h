@@ -38,6 +38,7 @@ struct worker {
     atomic_size_t *total;   /* connections of all workers */
     atomic_size_t  conns_n; /* read by acceptors to find the worker with the fewest */
     atomic_bool    stopping;
+    atomic_bool    turned; /* set by each sweep, for server_turns() */
     bool           draining;
     int64_t        drain_until_us;
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +61,10 @@ struct analytics {
     int64_t  trouble_us; /* monotonic: since when */
     uint64_t told_lost;
 
-    int       stop_fd;
-    pthread_t thread;
-    bool      has_thread;
+    int         wake_fd; /* readable when one of these is to be looked at */
+    atomic_bool stopping, reopening;
+    pthread_t   thread;
+    bool        has_thread;
 };
 
 /* ---- trouble, told once ---- */
@@ -334,14 +336,31 @@ static bool tick(struct analytics *a, bool last)
 
 /* ---- the thread ---- */
 
+/* Where another file has come to its place, have_file() sees to it; the same one is closed and opened, too. */
+static void reopen(struct analytics *a)
+{
+    if (have_file(a))
+        close_file(a);
+    if (have_file(a))
+        log_write(LOG_INFO, "%s: reopened", a->path);
+}
+
 static void *run(void *context)
 {
     struct analytics *a = context;
-    struct pollfd     stop = { .fd = a->stop_fd, .events = POLLIN };
+    struct pollfd     wake = { .fd = a->wake_fd, .events = POLLIN };
+    eventfd_t         times;
 
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
-    while (poll(&stop, 1, INTERVAL_MS) <= 0)
+    for (;;) {
+        if (poll(&wake, 1, INTERVAL_MS) > 0)
+            eventfd_read(a->wake_fd, &times);
+        if (atomic_load(&a->stopping))
+            break;
+        if (atomic_exchange(&a->reopening, false))
+            reopen(a);
         tick(a, false);
+    }
     for (int tries = 0; tries < LAST_TRIES; tries++)
         if (tick(a, true))
             return NULL;
@@ -358,12 +377,12 @@ struct analytics *analytics_open(const struct analytics_options *options)
     if (a == NULL)
         return NULL;
     a->options = *options;
-    a->stop_fd = eventfd(0, EFD_CLOEXEC);
+    a->wake_fd = eventfd(0, EFD_CLOEXEC);
     a->path = malloc(size);
     a->details_hour = -1;
     keeper_init(&a->keeper, options->keep_hours, options->keep_days, options->max_bytes);
     a->taken = responses_new();
-    if (a->taken == NULL || !ledger_init(&a->ledger) || a->path == NULL || a->stop_fd < 0) {
+    if (a->taken == NULL || !ledger_init(&a->ledger) || a->path == NULL || a->wake_fd < 0) {
         analytics_close(a);
         return NULL;
     }
@@ -389,7 +408,17 @@ bool analytics_start(struct analytics *a, struct decisions *const *tallies, size
     a->tallies_n = n;
     rule_names_init(&a->names, slot);
     a->has_thread = pthread_create(&a->thread, NULL, run, a) == 0;
+    if (a->has_thread)
+        pthread_setname_np(a->thread, "spoa-analytics");
     return a->has_thread;
+}
+
+void analytics_reopen(struct analytics *a)
+{
+    if (a == NULL)
+        return;
+    atomic_store(&a->reopening, true);
+    eventfd_write(a->wake_fd, 1);
 }
 
 void analytics_close(struct analytics *a)
@@ -397,7 +426,8 @@ void analytics_close(struct analytics *a)
     if (a == NULL)
         return;
     if (a->has_thread) {
-        eventfd_write(a->stop_fd, 1);
+        atomic_store(&a->stopping, true);
+        eventfd_write(a->wake_fd, 1);
         pthread_join(a->thread, NULL);
     }
     analytics_responses_free(a->responses_writer);
@@ -406,8 +436,8 @@ void analytics_close(struct analytics *a)
         analytics_close_writer(writer_fini(&a->writer));
     rule_names_fini(&a->names);
     ledger_fini(&a->ledger);
-    if (a->stop_fd >= 0)
-        close(a->stop_fd);
+    if (a->wake_fd >= 0)
+        close(a->wake_fd);
     free(a->path);
     free(a);
 }

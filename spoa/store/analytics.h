@@ -31,6 +31,10 @@ uint64_t analytics_seed(const struct analytics *analytics);
 bool analytics_start(struct analytics *analytics, struct decisions *const *tallies, size_t n,
                      struct responses_box *responses, struct ruleset_slot *slot);
 
+/* Closes the file and opens what its path names now, made if it is missing; the thread does so soon, and the log says
+ * how it went. Any thread; NULL is allowed. */
+void analytics_reopen(struct analytics *analytics);
+
 /* After the last decision: writes all there is, for some seconds if it must, and leaves the file to its readers. NULL
  * is allowed. */
 void analytics_close(struct analytics *analytics);

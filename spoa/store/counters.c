@@ -311,6 +311,8 @@ bool counters_start(struct counters *counters)
 {
     counters->stop_fd = eventfd(0, EFD_CLOEXEC);
     counters->has_thread = counters->stop_fd >= 0 && pthread_create(&counters->thread, NULL, run, counters) == 0;
+    if (counters->has_thread)
+        pthread_setname_np(counters->thread, "spoa-counters");
     return counters->has_thread;
 }
 

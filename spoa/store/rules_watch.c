@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -11,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/moment.h"
+#include "base/notify.h"
 #include "store/rules_db.h"
 
 /* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes.
@@ -34,7 +37,9 @@
 
 struct rules_watch {
     pthread_t            thread;
-    int                  stop_fd;
+    int                  wake_fd; /* readable when one of these is to be looked at */
+    atomic_bool          stopping, reload;
+    sem_t                reloaded;
     char                *path;
     struct rules_stamp   seen;
     bool                 pending; /* what was seen has not been read yet */
@@ -60,13 +65,15 @@ void rules_log_problem(void *context, const struct problem *problem)
 void rules_log_set(const char *path, size_t rules, size_t residue)
 {
     log_write(LOG_INFO, "%s: %zu rules in force", path, rules);
+    notify("STATUS=%zu rules in force", rules);
     if (residue > RESIDUE_QUIET)
         log_write(LOG_WARNING,
                   "%s: each request is compared with %zu rules that no index can find: see `spoa-rules check`", path,
                   residue);
 }
 
-static void load(struct rules_watch *watch)
+/* `busy_looks_quiet`: the line that the file is locked comes with the look of this number. */
+static void load(struct rules_watch *watch, unsigned busy_looks_quiet)
 {
     struct ruleset *set;
     unsigned        told = 0;
@@ -87,9 +94,10 @@ static void load(struct rules_watch *watch)
             log_write(LOG_ERROR, "%s: %u more problems: `spoa-rules check` shows them", watch->path,
                       told - PROBLEMS_LOGGED);
         log_write(LOG_ERROR, "%s: not taken over; the rules in force stay as they are", watch->path);
+        notify("STATUS=%s: not taken over, see the log; the rules in force stay as they are", watch->path);
         break;
     case RULES_BUSY:
-        if (++watch->busy_looks == BUSY_LOOKS_LOGGED)
+        if (++watch->busy_looks == busy_looks_quiet)
             log_write(LOG_WARNING, "%s: locked by a writer; the rules in force stay until it is done", watch->path);
         return;
     }
@@ -117,7 +125,7 @@ static void look(struct rules_watch *watch)
         watch->pending = true;
     }
     if (watch->pending && moment_now().mono_us - watch->loaded_us >= LOAD_INTERVAL_US)
-        load(watch);
+        load(watch, BUSY_LOOKS_LOGGED);
     /* A compilation leaves holes as large as the copy of the file; a process that keeps them looks as if it leaked. */
     if (ruleset_collect(watch->slot) == 0 && watch->untidy) {
         malloc_trim(0);
@@ -125,14 +133,40 @@ static void look(struct rules_watch *watch)
     }
 }
 
+/* As after a change, but at once and with a line in any case. */
+static void reload(struct rules_watch *watch)
+{
+    struct rules_stamp stamp = rules_file_stamp(watch->path);
+
+    if (!stamp.exists) {
+        watch->missing = 0;
+        look(watch);
+        return;
+    }
+    watch->missing = 0;
+    watch->seen = stamp;
+    watch->pending = true;
+    watch->busy_looks = 0;
+    load(watch, 1);
+}
+
 static void *run(void *context)
 {
     struct rules_watch *watch = context;
-    struct pollfd       stop = { .fd = watch->stop_fd, .events = POLLIN };
+    struct pollfd       wake = { .fd = watch->wake_fd, .events = POLLIN };
+    eventfd_t           times;
 
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
-    while (poll(&stop, 1, LOOK_INTERVAL_MS) <= 0)
-        look(watch);
+    while (!atomic_load(&watch->stopping)) {
+        if (poll(&wake, 1, LOOK_INTERVAL_MS) > 0)
+            eventfd_read(watch->wake_fd, &times);
+        if (atomic_exchange(&watch->reload, false)) {
+            reload(watch);
+            sem_post(&watch->reloaded);
+        } else if (!atomic_load(&watch->stopping)) {
+            look(watch);
+        }
+    }
     return NULL;
 }
 
@@ -148,21 +182,34 @@ struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first
     watch->slot = slot;
     watch->published = published;
     watch->context = context;
-    watch->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (watch->path != NULL && watch->stop_fd >= 0 && pthread_create(&watch->thread, NULL, run, watch) == 0)
+    watch->wake_fd = eventfd(0, EFD_CLOEXEC);
+    sem_init(&watch->reloaded, 0, 0);
+    if (watch->path != NULL && watch->wake_fd >= 0 && pthread_create(&watch->thread, NULL, run, watch) == 0) {
+        pthread_setname_np(watch->thread, "spoa-rules-db");
         return watch;
-    if (watch->stop_fd >= 0)
-        close(watch->stop_fd);
+    }
+    if (watch->wake_fd >= 0)
+        close(watch->wake_fd);
     free(watch->path);
     free(watch);
     return NULL;
 }
 
+void rules_watch_reload(struct rules_watch *watch)
+{
+    atomic_store(&watch->reload, true);
+    eventfd_write(watch->wake_fd, 1);
+    while (sem_wait(&watch->reloaded) != 0)
+        ;
+}
+
 void rules_watch_stop(struct rules_watch *watch)
 {
-    eventfd_write(watch->stop_fd, 1);
+    atomic_store(&watch->stopping, true);
+    eventfd_write(watch->wake_fd, 1);
     pthread_join(watch->thread, NULL);
-    close(watch->stop_fd);
+    close(watch->wake_fd);
+    sem_destroy(&watch->reloaded);
     free(watch->path);
     free(watch);
 }

@@ -14,13 +14,17 @@ struct rules_watch;
 struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first, struct ruleset_slot *slot,
                                       void (*published)(void *context), void *context);
 
+/* Reads the file at once, also if it did not change, and returns when it is taken over, refused, or found locked: the
+ * log says which. Locked, it is tried again as after a change. Main thread. */
+void rules_watch_reload(struct rules_watch *watch);
+
 /* Waits for the thread to end: at most as long as one compilation takes. */
 void rules_watch_stop(struct rules_watch *watch);
 
 /* Tells a problem to the log: a problem_fn. */
 void rules_log_problem(void *context, const struct problem *problem);
 
-/* Tells the log what is in force; warns when the index finds too few of the rules. */
+/* Tells the log and systemd what is in force; warns when the index finds too few of the rules. */
 void rules_log_set(const char *path, size_t rules, size_t residue);
 
 #endif
