@@ -17,3 +17,15 @@ valid / "$HAPROXY_CFG" RULES_BIND="[::]:$PORT6 v4v6" RULES_ORIGIN="[::1]:80" RUL
     RULES_FAIL_CLOSED=1 RULES_TIMEOUT=1s RULES_ADMIN_SOCKET="$ADMIN" RULES_USER=nobody RULES_GROUP=nogroup \
     RULES_FEED=unix@/run/spoa-rules/feed.sock RULES_COARSE_REQUESTS=10 RULES_COARSE_SECONDS=60 RULES_SLOW_MAXCONN=5 RULES_IPV6_PREFIX=56 RULES_TRUSTED_PROXIES=/dev/null
 valid / "$HAPROXY_CFG" RULES_FEED=none RULES_BREAKER_CONFIRM=1 RULES_CACHE_MB=64 RULES_COMPRESS="application/json text/html"
+valid / "$HAPROXY_CFG" RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
+valid / "$HAPROXY_CFG" RULES_PEER_NAME=front2 RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
+
+# Fronts that would start without sharing anything do not.
+refused() { # TEXT [NAME=VALUE...]
+    local output
+    output=$(env "${@:2}" "$HAPROXY" -c -f "$HAPROXY_CFG" 2>&1) && fail "${*:2} is valid"
+    grep -qF "$1" <<< "$output" || fail "${*:2}: $output"
+}
+refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front2
+refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front3 RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
+refused "RULES_PEER_1 is not an address" RULES_PEER_2=192.0.2.12:9013

@@ -14,6 +14,7 @@ ORIGIN=$ADDR:18082
 STATS=$ADDR:18404
 AGENT=$ADDR:19010
 FEED=$ADDR:19011
+PEER=$ADDR:19013
 ADMIN=$TMP/admin.sock
 RULES_DB=$TMP/rules.db
 
@@ -82,8 +83,8 @@ start_agent() { # [OPTION...]
 
 start_haproxy() { # [NAME=VALUE...]: settings that differ from these
     start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
-        RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s "$@" \
-        "$HAPROXY" -db -f "$HAPROXY_CFG"
+        RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s "$@" \
+        "$HAPROXY" "${HAPROXY_MODE:--db}" -f "$HAPROXY_CFG"
     wait_until listens "$STATS"
 }
 
