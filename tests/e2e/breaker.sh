@@ -22,7 +22,7 @@ until_gives() { # STATUS BEFORE PATH
 is origin 200
 is second 200
 start_one origin "$ORIGIN"
-settings=(RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_CHECK_PATH=/check RULES_BREAKER_SECONDS=1 RULES_ORIGIN_TIMEOUT=250ms)
+settings=(RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_CHECK_PATH=/check RULES_BREAKER_ERRORS=5 RULES_BREAKER_SECONDS=1 RULES_ORIGIN_TIMEOUT=250ms)
 start_stack "${settings[@]}"
 rules "INSERT INTO rules(path, per, requests, period) VALUES ('/limited', 'src', 3, 600);
        INSERT INTO rules(path, per, requests, period, over) VALUES ('/slow', 'src', 1, 600, 'slow')"

@@ -2,7 +2,7 @@
 echo 200 > "$TMP/origin"
 start origin python3 "$HERE/told_origin.py" "$ORIGIN" "$TMP/origin"
 wait_until listens "$ORIGIN"
-start_stack RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_CACHE_MB=4 RULES_CACHE_SECONDS=600 RULES_BREAKER_SECONDS=1
+start_stack RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_CACHE_MB=4 RULES_CACHE_SECONDS=600 RULES_BREAKER_ERRORS=5 RULES_BREAKER_SECONDS=1
 rules "INSERT INTO rules(id, path, per, requests, period) VALUES (7, '/limited/*', 'src', 4, 600);
        INSERT INTO rules(path, match, action) VALUES ('/keys/*', '{\"api_key\":\"bad\"}', 'deny');
        INSERT INTO rules(path, per, requests, period, ban) VALUES ('/banned/*', 'src', 1, 600, 600)"

@@ -9,8 +9,7 @@ sql "INSERT INTO rules(name, path, action) VALUES ('forbidden', '/forbidden/*', 
      INSERT INTO rules(name, path, per, requests, period, over) VALUES ('slow', '/slow/*', 'src', 5, 600, 'slow')"
 # shellcheck disable=SC2119
 start_agent --log-level debug
-start_haproxy RULES_ORIGIN="$ORIGIN" RULES_COARSE_REQUESTS=1000 RULES_COARSE_SECONDS=600 RULES_TIMEOUT=10s \
-    RULES_BREAKER_ERRORS=1000000
+start_haproxy RULES_ORIGIN="$ORIGIN" RULES_COARSE_REQUESTS=1000 RULES_COARSE_SECONDS=600 RULES_TIMEOUT=10s
 wait_until stat_is agents BACKEND status UP
 
 # -- requests --------------------------------------------------------------------------------------------

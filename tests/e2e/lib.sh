@@ -81,9 +81,11 @@ start_agent() { # [OPTION...]
     wait_until test -s "$RULES_DB"
 }
 
+# The origin's breaker stays closed: requests that come before the agent was found pass, also to an origin that is not there yet.
 start_haproxy() { # [NAME=VALUE...]: settings that differ from these
     start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
-        RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s "$@" \
+        RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s \
+        RULES_BREAKER_ERRORS=1000000 "$@" \
         "$HAPROXY" "${HAPROXY_MODE:--db}" -f "$HAPROXY_CFG"
     wait_until listens "$STATS"
 }
