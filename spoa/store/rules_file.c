@@ -116,9 +116,14 @@ bool rules_file_create(const char *path, problem_fn *problem, void *context)
     struct stat         st;
     char               *message = NULL;
     bool                created;
+    int                 fd;
 
     if (stat(path, &st) == 0 && st.st_size > 0)
         return true;
+    /* SQLite would not let the group write, whatever the umask. What is wrong with the path it says better. */
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0664);
+    if (fd >= 0)
+        close(fd);
     created = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK &&
               sqlite3_exec(db, rules_sql, NULL, NULL, &message) == SQLITE_OK;
     if (!created)

@@ -129,6 +129,20 @@ START_TEST(created_and_kept)
 }
 END_TEST
 
+/* Who is in the agent's group edits the rules, where its umask allows it. */
+START_TEST(created_for_the_group)
+{
+    mode_t      before = umask(0007);
+    struct stat st;
+
+    make_db();
+    umask(before);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(st.st_mode & 07777, 0660);
+    must_load(0);
+}
+END_TEST
+
 START_TEST(cannot_be_created)
 {
     make_dir();
@@ -478,6 +492,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, NULL, remove_all);
     tcase_add_test(tcase, created_and_kept);
+    tcase_add_test(tcase, created_for_the_group);
     tcase_add_test(tcase, cannot_be_created);
     tcase_add_test(tcase, no_database);
     tcase_add_test(tcase, damaged);
