@@ -43,7 +43,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/te
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
 BENCHES  := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
-SCRIPTS  := .ci/run haproxy/run $(wildcard tests/run tests/*/run tests/*/*.sh tests/versions/fetch)
+SCRIPTS  := .ci/run haproxy/run haproxy/check-front $(wildcard tests/run tests/*/run tests/*/*.sh tests/versions/fetch)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 # One word and a file a step; V=1 shows the commands.
@@ -131,6 +131,7 @@ check-e2e: build/spoa-rules
 	tests/rules/run
 	tests/report/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
+	SPOA_RULES=build/spoa-rules tests/fronts/run
 
 ## test-versions the end-to-end tests with this machine's HAProxy, 3.0 and 3.2, the latter two from Debian's newer releases
 NEWER     := build/haproxy-3.0/haproxy build/haproxy-3.2/haproxy
@@ -138,7 +139,8 @@ HAPROXIES ?= haproxy $(NEWER)
 test-versions: deps-test build/spoa-rules
 	tests/versions/fetch
 	set -e; for haproxy in $(HAPROXIES); do \
-	    HAPROXY=$$haproxy SPOA_RULES=build/spoa-rules tests/e2e/run; done
+	    HAPROXY=$$haproxy SPOA_RULES=build/spoa-rules tests/e2e/run; \
+	    HAPROXY=$$haproxy HAPROXY_2=haproxy SPOA_RULES=build/spoa-rules tests/fronts/run; done
 
 # What is left to test after `make test`.
 test-newer: ; $(MAKE) test-versions HAPROXIES='$(NEWER)'
@@ -189,14 +191,15 @@ install: build/spoa-rules
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/sql/questions sql/questions/*.sql
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/rules rules/*.sql
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/haproxy.cfg haproxy/spoe-rules.conf \
-	    haproxy/trusted-proxies.lst
+	    haproxy/trusted-proxies.lst haproxy/keepalived.conf
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/check-front
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/spoa-rules-report.service systemd/spoa-rules-report.timer
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/spoa-rules README.md LICENSE
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
-TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client chromium
+TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client chromium keepalived iproute2
 DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck wrk
 
 # $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
