@@ -21,7 +21,8 @@ start_haproxy() { # BINARY NAME-OF-AGENT: HAProxy NAME-OF-AGENT_front, asking th
     local port
     port=$(free_port)
     RULES_BIND=127.0.0.1:$port RULES_STATS_BIND=127.0.0.1:$(free_port) RULES_SAMPLE_ORIGIN=127.0.0.1:$(free_port) \
-        RULES_AGENT=${address[$2]} RULES_FEED=none RULES_COARSE_REQUESTS=1000000000 RULES_LOG=127.0.0.1:9 RULES_TIMEOUT=1s \
+        RULES_AGENT=${address[$2]} RULES_PEER_1=127.0.0.1:$(free_port) RULES_FEED=none RULES_COARSE_REQUESTS=1000000000 \
+        RULES_LOG=127.0.0.1:9 RULES_TIMEOUT=1s \
         start "$2_front" "$port" "$1" -f haproxy/haproxy.cfg
 }
 
