@@ -139,8 +139,8 @@ HAPROXIES ?= haproxy $(NEWER)
 test-versions: deps-test build/spoa-rules
 	tests/versions/fetch
 	set -e; for haproxy in $(HAPROXIES); do \
-	    HAPROXY=$$haproxy SPOA_RULES=build/spoa-rules tests/e2e/run; \
-	    HAPROXY=$$haproxy HAPROXY_2=haproxy SPOA_RULES=build/spoa-rules tests/fronts/run; done
+	    HAPROXY=$$haproxy SPOA_RULES=build/spoa-rules tests/e2e/run; done
+	HAPROXY=$(lastword $(HAPROXIES)) HAPROXY_2=haproxy SPOA_RULES=build/spoa-rules tests/fronts/run
 
 # What is left to test after `make test`.
 test-newer: ; $(MAKE) test-versions HAPROXIES='$(NEWER)'
