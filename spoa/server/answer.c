@@ -11,10 +11,11 @@
 #define MESSAGE_NAME SPAN_LITERAL("check-request")
 
 void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t batch_size,
-                   struct decisions *decisions)
+                   struct decisions *decisions, struct stats *stats)
 {
     *answerer = (struct answerer){ .decider = { .limits = limits, .ipv6_prefix = ipv6_prefix } };
     answerer->decisions = decisions;
+    answerer->stats = stats;
     answerer->scratch_size = REQUEST_SCRATCH(batch_size) + ANSWER_BATCH * REQUEST_SCRATCH(0);
     answerer->scratch = malloc(answerer->scratch_size);
     if (answerer->scratch == NULL)
@@ -112,10 +113,30 @@ bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, stru
     } else {
         /* Not a question; the answer must not be empty all the same: HAProxy 3.1 hung on such. */
         memset(&answer->decision, 0, offsetof(struct decision, applied));
+        stat_add(&answerer->stats->no_message, 1);
         log_write_rated(&rate, LOG_WARNING,
                         "HAProxy sent a NOTIFY without a message check-request: answered with allow");
     }
     return true;
+}
+
+static void count(struct stats *stats, const struct decision *decision)
+{
+    switch (decision->verdict) {
+    case VERDICT_ALLOW:
+        stat_add(&stats->allowed, 1);
+        break;
+    case VERDICT_SLOW:
+        stat_add(&stats->slowed, 1);
+        break;
+    case VERDICT_DENY:
+        stat_add(&stats->denied, 1);
+        break;
+    }
+    if (decision->overflow)
+        stat_add(&stats->too_many_rules, 1);
+    if (decision->exhausted)
+        stat_add(&stats->patterns_too_slow, 1);
 }
 
 size_t answer_decide(struct answerer *answerer, struct moment now)
@@ -132,6 +153,7 @@ size_t answer_decide(struct answerer *answerer, struct moment now)
         if (!answerer->batch[i].asked)
             continue;
         decide_charge(decider, now, decision);
+        count(answerer->stats, decision);
         if (decision->overflow)
             log_write_rated(&rate, LOG_ERROR, "more than %d rules apply to one request, which is refused with 503",
                             LIMITS_PER_REQUEST_MAX);

@@ -5,6 +5,7 @@
 #ifndef SERVER_ANSWER_H
 #define SERVER_ANSWER_H
 
+#include "base/stats.h"
 #include "policy/decide.h"
 #include "spop/frame.h"
 #include "tally/decisions.h"
@@ -28,6 +29,7 @@ struct answer {
 struct answerer {
     struct decider    decider;
     struct decisions *decisions;
+    struct stats     *stats;
     struct request    request;
     char             *scratch; /* of a whole batch */
     size_t            scratch_size;
@@ -36,9 +38,10 @@ struct answerer {
     struct answer     batch[ANSWER_BATCH];
 };
 
-/* `batch_size`: bytes of all frames that a batch may have. `decisions` is what it tallies into, and may be NULL. */
+/* `batch_size`: bytes of all frames that a batch may have. `decisions` is what it tallies into, and may be NULL;
+ * `stats` the worker's. */
 void answerer_init(struct answerer *answerer, struct limits *limits, unsigned ipv6_prefix, size_t batch_size,
-                   struct decisions *decisions);
+                   struct decisions *decisions, struct stats *stats);
 void answerer_fini(struct answerer *answerer);
 
 /* Matches the request of `frame`, a NOTIFY, and adds it to the batch, which is not full; nothing is charged yet. All of

@@ -22,8 +22,10 @@ static char *begin_input(struct worker *worker, size_t n)
     assert(n <= INPUT_SIZE);
     if (worker->input_n + n > INPUT_SIZE)
         conn_settle(worker);
-    if (worker->answerer.matched == 0)
-        worker->now = moment_now();
+    if (worker->answerer.matched == 0) {
+        worker->now_ns = moment_mono_ns();
+        worker->now = moment_from_ns(worker->now_ns);
+    }
     return worker->input + worker->input_n;
 }
 
@@ -42,8 +44,12 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
     n = recv(io->fd, input + have, READ_SIZE, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0) {
-        conn_close(conn, true, n == 0 ? "by HAProxy" : strerror(errno));
+    if (n == 0) {
+        conn_close(conn, true, "by HAProxy");
+        return;
+    }
+    if (n < 0) {
+        conn_break(conn);
         return;
     }
     conn->active_us = worker->now.mono_us;
@@ -83,7 +89,7 @@ static void on_writable(struct ev_loop *loop, struct ev_io *io, int events)
     (void)events;
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR)
-            conn_close(conn, true, strerror(errno));
+            conn_break(conn);
         return;
     }
     conn->unsent_at += (size_t)sent;
@@ -113,6 +119,8 @@ struct conn *conn_open(struct worker *worker, int fd)
     conn->readable.data = conn;
     conn->writable.data = conn;
     ev_io_start(worker->loop, &conn->readable);
+    stat_add(&worker->stats->connections, 1);
+    stat_add(&worker->stats->connections_open, 1);
     return conn;
 }
 
@@ -125,9 +133,10 @@ void conn_sweep(struct conn *conn, int64_t now_us)
     };
 
     if (conn->deadline_us != 0 && now_us >= conn->deadline_us) {
-        if (conn->state == CONN_STALLED)
+        if (conn->state == CONN_STALLED) {
+            stat_add(&conn->worker->stats->errors_stalled, 1);
             conn_close(conn, false, waiting[conn->state]);
-        else {
+        } else {
             log_write(LOG_DEBUG, "connection %u %s", conn->id, waiting[conn->state]);
             conn_disconnect(conn, SPOP_STATUS_TIMEOUT);
         }

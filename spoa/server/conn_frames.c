@@ -48,8 +48,10 @@ static bool collect(struct worker *worker, size_t *i, size_t n)
 
         /* Only a peer that agreed on a size below ANSWER_MAX can meet an ACK that is too large for it. */
         fits = fits && size <= conn->max_frame + SPOP_PREFIX_SIZE;
-        if (fits)
+        if (fits) {
             worker->output_n += size;
+            worker->output_acks++;
+        }
     }
     if (!fits)
         conn_disconnect(conn, SPOP_STATUS_TOO_BIG);
@@ -68,6 +70,7 @@ void conn_settle(struct worker *worker)
         if (collect(worker, &i, n) && conn != worker->serving)
             conn_flush(conn);
     }
+    worker_time(worker);
     worker->input_n = 0;
 }
 
@@ -108,10 +111,28 @@ static void on_disconnect(struct conn *conn, const struct spop_frame *frame)
     conn_disconnect(conn, SPOP_STATUS_NORMAL);
 }
 
+static void count_frame(struct stats *stats, enum spop_frame_type type)
+{
+    switch (type) {
+    case SPOP_FRAME_NOTIFY:
+        stat_add(&stats->frames_notify, 1);
+        break;
+    case SPOP_FRAME_HAPROXY_HELLO:
+        stat_add(&stats->frames_hello, 1);
+        break;
+    case SPOP_FRAME_HAPROXY_DISCONNECT:
+        stat_add(&stats->frames_disconnect, 1);
+        break;
+    default:
+        stat_add(&stats->frames_other, 1);
+    }
+}
+
 static enum outcome on_frame(struct conn *conn, const struct spop_frame *frame)
 {
     bool is_whole = frame->flags & SPOP_FLAG_FIN;
 
+    count_frame(conn->worker->stats, frame->type);
     /* What came before is answered before anything else can end the connection. */
     if (frame->type != SPOP_FRAME_NOTIFY || !is_whole || conn->state == CONN_HELLO)
         conn_settle(conn->worker);
@@ -156,7 +177,7 @@ static void keep_rest(struct conn *conn, struct span rest)
     if (conn->rest == NULL) {
         conn_settle(conn->worker);
         if (conn->worker->serving != NULL)
-            conn_close(conn, false, "out of memory");
+            conn_starve(conn);
         return;
     }
     memcpy(conn->rest, rest.p, rest.n);
@@ -208,6 +229,7 @@ void conn_serve(struct conn *conn, struct span in)
 
     worker->serving = conn;
     take_frames(conn, in);
+    worker_time(worker);
     worker->serving = NULL;
     worker->input_n = worker->answerer.matched > 0 ? (size_t)(in.p + in.n - worker->input) : 0;
 }

@@ -22,8 +22,10 @@ static void conn_free(struct conn *conn)
     close(conn->readable.fd);
     for (size_t i = 0; i < worker->answerer.matched; i++)
         assert(worker->answerer.batch[i].conn != conn);
-    if (worker->serving == conn)
+    if (worker->serving == conn) {
         worker->serving = NULL;
+        worker->output_n = worker->output_acks = 0; /* nobody else's */
+    }
     if (conn->previous != NULL)
         conn->previous->next = conn->next;
     else
@@ -32,6 +34,7 @@ static void conn_free(struct conn *conn)
         conn->next->previous = conn->previous;
     atomic_fetch_sub(&worker->conns_n, 1);
     atomic_fetch_sub(worker->total, 1);
+    stat_drop(&worker->stats->connections_open);
     free(conn->rest);
     free(conn->unsent);
     free(conn);
@@ -46,23 +49,38 @@ void conn_close(struct conn *conn, bool orderly, const char *reason)
     conn_free(conn);
 }
 
+void conn_break(struct conn *conn)
+{
+    stat_add(&conn->worker->stats->errors_io, 1);
+    conn_close(conn, true, strerror(errno));
+}
+
+void conn_starve(struct conn *conn)
+{
+    stat_add(&conn->worker->stats->errors_memory, 1);
+    conn_close(conn, false, "out of memory");
+}
+
 /* ---- writing ---- */
 
 bool conn_flush(struct conn *conn)
 {
     struct worker *worker = conn->worker;
     size_t         n = worker->output_n;
+    unsigned       acks = worker->output_acks;
     ssize_t        sent;
 
-    worker->output_n = 0;
+    worker->output_n = worker->output_acks = 0;
     if (n == 0)
         return true;
     assert(conn->unsent == NULL);
     sent = send(conn->readable.fd, worker->output, n, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        conn_close(conn, true, strerror(errno));
+        conn_break(conn);
         return false;
     }
+    stat_add(&worker->stats->acks, acks);
+    worker->sent_acks += acks;
     if (sent < 0)
         sent = 0;
     if ((size_t)sent == n)
@@ -71,7 +89,7 @@ bool conn_flush(struct conn *conn)
     conn->unsent_at = 0;
     conn->unsent = malloc(conn->unsent_n);
     if (conn->unsent == NULL) {
-        conn_close(conn, false, "out of memory");
+        conn_starve(conn);
         return false;
     }
     memcpy(conn->unsent, worker->output + sent, conn->unsent_n);
@@ -82,12 +100,39 @@ bool conn_flush(struct conn *conn)
     return true;
 }
 
+static void count_error(struct stats *stats, enum spop_status status)
+{
+    switch (status) {
+    case SPOP_STATUS_NORMAL:
+        break;
+    case SPOP_STATUS_TIMEOUT:
+        stat_add(&stats->errors_timeout, 1);
+        break;
+    case SPOP_STATUS_TOO_BIG:
+        stat_add(&stats->errors_too_big, 1);
+        break;
+    case SPOP_STATUS_FRAGMENTED:
+        stat_add(&stats->errors_fragmented, 1);
+        break;
+    case SPOP_STATUS_NO_VERSION:
+    case SPOP_STATUS_NO_FRAME_SIZE:
+    case SPOP_STATUS_NO_CAPABILITIES:
+    case SPOP_STATUS_BAD_VERSION:
+    case SPOP_STATUS_BAD_FRAME_SIZE:
+        stat_add(&stats->errors_hello, 1);
+        break;
+    default:
+        stat_add(&stats->errors_invalid, 1);
+    }
+}
+
 void conn_disconnect(struct conn *conn, enum spop_status status)
 {
     struct worker *worker = conn->worker;
     bool           orderly = status == SPOP_STATUS_NORMAL;
     char           unread[16384]; /* the worker's input may hold what another connection is being served from */
 
+    count_error(worker->stats, status);
     worker->output_n +=
         spop_agent_disconnect_put(worker->output + worker->output_n, SPOP_AGENT_DISCONNECT_MAX, status, NULL);
     if (!conn_flush(conn))

@@ -13,6 +13,12 @@
  * rate. Nothing of the connection waits to be decided: see conn_settle(). */
 void conn_close(struct conn *conn, bool orderly, const char *reason);
 
+/* The same for an error of the socket, which is in errno: also nobody's concern, but counted. */
+void conn_break(struct conn *conn);
+
+/* The same, a fault, for want of memory. */
+void conn_starve(struct conn *conn);
+
 /* Sends what the worker has collected. What the socket does not take is kept, and the connection stalls until it does.
  * False: the connection is gone. */
 bool conn_flush(struct conn *conn);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/moment.h"
+#include "base/stats.h"
 #include "feed/fold.h"
 #include "feed/frame.h"
 #include "server/endpoint.h"
@@ -34,6 +35,7 @@ struct feed_conn {
 struct feed {
     const char           *address;
     struct responses_box *box;
+    struct stats         *stats;       /* its thread's */
     int                   fd, stop_fd; /* stop_fd: readable once the thread is to end */
     pthread_t             thread;
     bool                  started;
@@ -73,6 +75,7 @@ static void conn_close(struct feed *feed, struct feed_conn *conn, bool orderly, 
     free(conn->buffer);
     *conn = (struct feed_conn){ .fd = -1 };
     feed->n--;
+    stat_drop(&feed->stats->feed_connections);
 }
 
 static void conn_open(struct feed *feed, int fd)
@@ -94,6 +97,7 @@ static void conn_open(struct feed *feed, int fd)
     tune(fd);
     *conn = (struct feed_conn){ .fd = fd, .buffer = buffer };
     feed->n++;
+    stat_add(&feed->stats->feed_connections, 1);
 }
 
 /* False: nobody is waiting. */
@@ -118,14 +122,21 @@ static bool accept_one(struct feed *feed)
 /* ---- lines ---- */
 
 /* One line tells of many: who sends the wrong ones sends them all the time. */
-static void skipped(struct feed_conn *conn, struct span message, const char *fault)
+static void skipped(struct feed *feed, struct feed_conn *conn, struct span message, const char *fault)
 {
     static struct log_rate rate;
 
+    stat_add(&feed->stats->feed_skipped, 1);
     if (conn->skipped++ == 0)
         log_write_rated(&rate, LOG_WARNING,
                         "log feed: a line skipped, and those like it from this connection: %s: %.*s", fault,
                         message.n < 400 ? (int)message.n : 400, message.p);
+}
+
+static void taken(struct feed *feed, struct feed_conn *conn)
+{
+    stat_add(&feed->stats->feed_taken, 1);
+    conn->lines++;
 }
 
 /* Counts the whole messages at the beginning of `in`, which is left at the rest. */
@@ -144,9 +155,9 @@ static enum feed_next fold(struct feed *feed, struct feed_conn *conn, struct spa
             return FEED_NEXT_MORE;
         }
         if (done == FEED_SKIPPED)
-            skipped(conn, message, fault);
+            skipped(feed, conn, message, fault);
         else
-            conn->lines++;
+            taken(feed, conn);
         *in = rest;
     }
     return next;
@@ -281,6 +292,7 @@ struct feed *feed_new(const char *address, char *error, size_t error_size)
 bool feed_start(struct feed *feed, struct responses_box *box)
 {
     feed->box = box;
+    feed->stats = stats_part();
     feed->started = pthread_create(&feed->thread, NULL, run, feed) == 0;
     if (feed->started)
         pthread_setname_np(feed->thread, "spoa-feed");

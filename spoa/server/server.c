@@ -21,6 +21,7 @@ struct listener {
     const char    *address;
     int            fd;
     pthread_t      thread;
+    struct stats  *stats; /* its own */
 };
 
 struct server {
@@ -77,6 +78,7 @@ static bool accept_one(const struct listener *listener)
     }
     if (atomic_fetch_add(&server->connections, 1) >= server->max_connections) {
         atomic_fetch_sub(&server->connections, 1);
+        stat_add(&listener->stats->connections_refused, 1);
         close(fd);
         log_write_rated(&rate, LOG_WARNING,
                         "%s: a connection refused: %zu are open, as many as --max-connections allows",
@@ -166,6 +168,7 @@ bool server_start(struct server *server, struct ruleset_slot *slot, struct limit
     while (server->threads_n < server->listeners_n) {
         struct listener *listener = &server->listeners[server->threads_n];
 
+        listener->stats = stats_part();
         if (pthread_create(&listener->thread, NULL, run_listener, listener) != 0)
             return false;
         name_thread(listener->thread, "accept", server->threads_n);
@@ -187,6 +190,24 @@ bool server_turns(struct server *server)
             return false;
     for (size_t i = 0; i < server->workers_n; i++)
         atomic_store(&server->workers[i].turned, false);
+    return true;
+}
+
+bool server_answers(struct server *server, unsigned patience_ms, unsigned *silent)
+{
+    int64_t until_us = moment_now().mono_us + patience_ms * INT64_C(1000);
+
+    for (size_t i = 0; i < server->workers_n; i++) {
+        atomic_store(&server->workers[i].turned, false);
+        worker_wake(&server->workers[i]);
+    }
+    for (*silent = 0; *silent < server->workers_n; ++*silent) {
+        while (!atomic_load(&server->workers[*silent].turned)) {
+            if (moment_now().mono_us >= until_us)
+                return false;
+            usleep(100);
+        }
+    }
     return true;
 }
 

@@ -39,6 +39,11 @@ void server_refresh(struct server *server);
  * thread. */
 bool server_turns(struct server *server);
 
+/* Whether each worker's loop turns within the patience, of a second or more; `*silent`: the number of one that does not,
+ * from 0. Wakes them all, and waits: some microseconds, where all is well. One thread, which need not be that of
+ * server_turns(). */
+bool server_answers(struct server *server, unsigned patience_ms, unsigned *silent);
+
 /* Stops accepting, answers what has been read, closes idle connections with DISCONNECT 0, and those that will not fall
  * idle after SERVER_DRAIN_S; then ends all threads and frees the server, started or not. */
 void server_stop(struct server *server);

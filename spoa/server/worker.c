@@ -48,6 +48,7 @@ static void on_wake(struct ev_loop *loop, struct ev_async *async, int events)
     conn_settle(worker);
     ruleset_refresh(worker->slot, &worker->view);
     take_inbox(worker);
+    atomic_store(&worker->turned, true);
     if (atomic_load(&worker->stopping) && !worker->draining)
         begin_drain(worker);
 }
@@ -88,6 +89,7 @@ static void *run(void *context)
 {
     struct worker *worker = context;
 
+    pthread_setname_np(pthread_self(), "worker");
     ev_run(worker->loop, 0);
     regex_thread_fini();
     return NULL;
@@ -104,7 +106,8 @@ bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limit
     worker->output = malloc(OUTPUT_SIZE);
     worker->loop = ev_loop_new(EVFLAG_AUTO);
     pthread_mutex_init(&worker->inbox_lock, NULL);
-    answerer_init(&worker->answerer, limits, ipv6_prefix, INPUT_SIZE, decisions);
+    worker->stats = stats_part();
+    answerer_init(&worker->answerer, limits, ipv6_prefix, INPUT_SIZE, decisions, worker->stats);
     if (worker->inbox == NULL || worker->input == NULL || worker->output == NULL || worker->loop == NULL)
         return false;
     ruleset_refresh(slot, &worker->view);
@@ -134,6 +137,14 @@ void worker_give(struct worker *worker, int fd)
 void worker_wake(struct worker *worker)
 {
     ev_async_send(worker->loop, &worker->wake);
+}
+
+void worker_time(struct worker *worker)
+{
+    if (worker->sent_acks == 0)
+        return;
+    stats_time(worker->stats, worker->sent_acks, moment_mono_ns() - worker->now_ns);
+    worker->sent_acks = 0;
 }
 
 void worker_stop(struct worker *worker)

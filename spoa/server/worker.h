@@ -7,6 +7,7 @@
 
 #include <ev.h>
 
+#include "base/stats.h"
 #include "policy/publish.h"
 #include "server/answer.h"
 
@@ -30,6 +31,7 @@ struct worker {
     struct ev_timer   sweep;
     struct ev_prepare prepare;
     struct answerer   answerer;
+    struct stats     *stats; /* its own */
 
     struct ruleset_slot *slot;
     struct ruleset_view  view;
@@ -38,7 +40,7 @@ struct worker {
     atomic_size_t *total;   /* connections of all workers */
     atomic_size_t  conns_n; /* read by acceptors to find the worker with the fewest */
     atomic_bool    stopping;
-    atomic_bool    turned; /* set by each sweep, for server_turns() */
+    atomic_bool    turned; /* set by each sweep and each wake; server_turns() and server_answers() reset it */
     bool           draining;
     int64_t        drain_until_us;
 
@@ -50,9 +52,12 @@ struct worker {
     /* Nothing stays in these from one wait for events to the next. `input` holds what was read since the last
      * conn_settle(), `output` answers to the connection that is being served, NULL if that has ended meanwhile. */
     struct moment now; /* of the batch */
+    int64_t       now_ns;
     struct conn  *serving;
     char         *input, *output;
     size_t        input_n, output_n;
+    unsigned      output_acks; /* answers that are in `output` */
+    unsigned      sent_acks;   /* answers that were sent, and whose time is to be taken */
 };
 
 /* `decisions`: its own, which must outlive it; NULL: nothing is counted. `total` counts the connections of all workers;
@@ -65,6 +70,9 @@ void worker_give(struct worker *worker, int fd);
 
 /* Any thread. */
 void worker_wake(struct worker *worker);
+
+/* Takes the time of the answers that were sent: from the beginning of the batch, or of the read, to now. */
+void worker_time(struct worker *worker);
 
 /* Begins to drain; worker_join() waits for the end and frees what the worker had. */
 void worker_stop(struct worker *worker);

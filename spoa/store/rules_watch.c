@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/moment.h"
 #include "base/notify.h"
+#include "base/stats.h"
 #include "store/rules_db.h"
 
 /* Four looks a second keep "within a second" with time left to compile; each costs a stat and a read of 100 bytes.
@@ -41,6 +42,7 @@ struct rules_watch {
     atomic_bool          stopping, reload;
     sem_t                reloaded;
     char                *path;
+    struct stats        *stats; /* its thread's */
     struct rules_stamp   seen;
     bool                 pending; /* what was seen has not been read yet */
     unsigned             busy_looks;
@@ -72,6 +74,12 @@ void rules_log_set(const char *path, size_t rules, size_t residue)
                   residue);
 }
 
+static void note_loaded(struct rules_watch *watch)
+{
+    stat_set(&watch->stats->rules_current, 1);
+    stat_set(&watch->stats->rules_loaded_us, (uint64_t)moment_now().unix_us);
+}
+
 /* `busy_looks_quiet`: the line that the file is locked comes with the look of this number. */
 static void load(struct rules_watch *watch, unsigned busy_looks_quiet)
 {
@@ -86,6 +94,8 @@ static void load(struct rules_watch *watch, unsigned busy_looks_quiet)
         rules = set->n;
         residue = set->index.residue_n;
         ruleset_publish(watch->slot, set);
+        stat_add(&watch->stats->reloads_ok, 1);
+        note_loaded(watch);
         watch->published(watch->context);
         rules_log_set(watch->path, rules, residue);
         break;
@@ -95,6 +105,8 @@ static void load(struct rules_watch *watch, unsigned busy_looks_quiet)
                       told - PROBLEMS_LOGGED);
         log_write(LOG_ERROR, "%s: not taken over; the rules in force stay as they are", watch->path);
         notify("STATUS=%s: not taken over, see the log; the rules in force stay as they are", watch->path);
+        stat_add(&watch->stats->reloads_failed, 1);
+        stat_set(&watch->stats->rules_current, 0);
         break;
     case RULES_BUSY:
         if (++watch->busy_looks == busy_looks_quiet)
@@ -117,6 +129,7 @@ static void look(struct rules_watch *watch)
             log_write(LOG_ERROR, "%s: %s; the rules in force stay as they are", watch->path,
                       reason == ENOENT ? "gone" : strerror(reason));
         watch->missing = reason;
+        stat_set(&watch->stats->rules_current, 0);
         return;
     }
     if (watch->missing != 0 || !rules_stamp_eq(&stamp, &watch->seen)) {
@@ -184,6 +197,8 @@ struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first
     watch->context = context;
     watch->wake_fd = eventfd(0, EFD_CLOEXEC);
     sem_init(&watch->reloaded, 0, 0);
+    watch->stats = stats_part();
+    note_loaded(watch);
     if (watch->path != NULL && watch->wake_fd >= 0 && pthread_create(&watch->thread, NULL, run, watch) == 0) {
         pthread_setname_np(watch->thread, "spoa-rules-db");
         return watch;
