@@ -19,6 +19,7 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
+#include "base/stats.h"
 #include "store/analytics_file.h"
 #include "store/analytics_keep.h"
 #include "store/analytics_responses.h"
@@ -39,6 +40,7 @@
 struct analytics {
     char                    *path;
     struct analytics_options options;
+    struct stats            *stats; /* its thread's */
     struct analytics_writer  writer;
     uint64_t                 seed;
     struct stat              opened; /* the file that was opened last; st_ino 0: none yet */
@@ -302,8 +304,21 @@ static bool write_all(struct analytics *a, bool details)
            sqlite3_exec(a->writer.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* What is in the way of forgetting is a failure, too, but everything was written. */
+static void count_tick(struct analytics *a, bool written)
+{
+    const struct ledger *l = &a->ledger;
+
+    stat_add(written ? &a->stats->analytics_commits : &a->stats->analytics_errors, 1);
+    if (written)
+        stat_set(&a->stats->analytics_committed_us, (uint64_t)moment_now().unix_us);
+    stat_set(&a->stats->analytics_up, written && !a->in_trouble);
+    stat_set(&a->stats->analytics_waiting, ledger_waiting(l));
+    stat_set(&a->stats->analytics_lost, l->books_lost + l->hours_joined);
+}
+
 /* False: not everything could be written. */
-static bool tick(struct analytics *a, bool last)
+static bool try_writing(struct analytics *a, bool last)
 {
     struct moment now = moment_now();
     int64_t       hour = hour_of(now.unix_us);
@@ -332,6 +347,14 @@ static bool tick(struct analytics *a, bool last)
     else
         tell_recovery(a);
     return true;
+}
+
+static bool tick(struct analytics *a, bool last)
+{
+    bool written = try_writing(a, last);
+
+    count_tick(a, written);
+    return written;
 }
 
 /* ---- the thread ---- */
@@ -386,6 +409,7 @@ struct analytics *analytics_open(const struct analytics_options *options)
         analytics_close(a);
         return NULL;
     }
+    a->ledger.totals = options->totals;
     snprintf(a->path, size, "%s/analytics.db", options->data);
     if (getrandom(&a->seed, sizeof a->seed, 0) != sizeof a->seed)
         a->seed = (uint64_t)moment_now().unix_us;
@@ -406,6 +430,8 @@ bool analytics_start(struct analytics *a, struct decisions *const *tallies, size
     a->responses = responses;
     a->tallies = tallies;
     a->tallies_n = n;
+    a->stats = stats_part();
+    stat_set(&a->stats->analytics_up, !a->in_trouble);
     rule_names_init(&a->names, slot);
     a->has_thread = pthread_create(&a->thread, NULL, run, a) == 0;
     if (a->has_thread)

@@ -11,6 +11,7 @@
 #include "policy/publish.h"
 #include "tally/decisions.h"
 #include "tally/responses.h"
+#include "tally/totals.h"
 
 struct analytics;
 
@@ -18,6 +19,8 @@ struct analytics_options {
     const char *data;                  /* directory, which exists; only one agent uses it */
     unsigned    keep_hours, keep_days; /* both in days */
     uint64_t    max_bytes;             /* of the file, see analytics_keep.h; 0: any */
+
+    struct totals *totals; /* get what is taken from the workers, too; NULL: none. They outlive the analytics */
 };
 
 /* Opens the file, made if it is missing; one that cannot be used now is tried again later. NULL: no memory. */

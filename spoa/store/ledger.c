@@ -235,6 +235,8 @@ void ledger_collect(struct ledger *l, struct decisions *const *tallies, size_t n
             if (taken->hours[i].counts == NULL)
                 continue;
             counts_merge(open_counts(l, taken->hours[i].hour), taken->hours[i].counts);
+            if (l->totals != NULL)
+                totals_add(l->totals, taken->hours[i].counts);
             decisions_reuse(tallies[t], taken->hours[i].counts);
         }
         if (taken->copied) {

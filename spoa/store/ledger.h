@@ -7,6 +7,7 @@
 #include "store/analytics_writer.h"
 #include "tally/decisions.h"
 #include "tally/responses.h"
+#include "tally/totals.h"
 
 /* Hours of totals that wait at a time; the oldest then count for the one after them. */
 #define LEDGER_HOURS   48
@@ -37,6 +38,7 @@ struct ledger {
     struct topk_row        *rows; /* RESPONSES_PATHS */
     struct decisions_taken *taken;
     uint64_t                books_lost, hours_joined;
+    struct totals          *totals; /* get what is taken, too; NULL: nobody asks for them. Not the ledger's */
 };
 
 /* False: no memory. */

@@ -9,6 +9,7 @@ struct decisions {
     pthread_mutex_t lock;
     uint64_t        seed;
     unsigned        ipv6_prefix;
+    bool            totals_only;
 
     struct decisions_hour hours[DECISIONS_HOURS];
     size_t                hours_n;
@@ -41,6 +42,17 @@ struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix)
     pthread_mutex_init(&d->lock, NULL);
     d->seed = seed;
     d->ipv6_prefix = ipv6_prefix;
+    return d;
+}
+
+struct decisions *decisions_new_totals(void)
+{
+    struct decisions *d = decisions_new(0, 128);
+
+    if (d != NULL) {
+        d->totals_only = true;
+        d->hours_n = 1;
+    }
     return d;
 }
 
@@ -91,7 +103,7 @@ static struct counts *get_counts(struct decisions *d, int64_t hour)
 
 void decisions_begin(struct decisions *d, struct moment now, const struct ruleset_view *view)
 {
-    int64_t hour = hour_of(now.unix_us);
+    int64_t hour = d->totals_only ? 0 : hour_of(now.unix_us);
 
     pthread_mutex_lock(&d->lock);
     d->now = now;
@@ -101,6 +113,9 @@ void decisions_begin(struct decisions *d, struct moment now, const struct rulese
         d->hour->counts = get_counts(d, d->hour->hour);
     counts_number(d->hour->counts, view);
     d->rules = view->held->rules;
+    d->minute = &d->hour->counts->minutes[now.unix_us > 0 ? now.unix_us / 60000000 % 60 : 0];
+    if (d->totals_only)
+        return;
     d->hint = (struct hint){
         .clients = topk_hint(d->hour->sketches->clients),
         .paths = topk_hint(d->hour->sketches->paths),
@@ -109,7 +124,6 @@ void decisions_begin(struct decisions *d, struct moment now, const struct rulese
         .numbered = d->hour->counts->numbered,
         .n = view->held->n,
     };
-    d->minute = &d->hour->counts->minutes[now.unix_us > 0 ? now.unix_us / 60000000 % 60 : 0];
 }
 
 void decisions_end(struct decisions *d)
@@ -144,6 +158,8 @@ static bool note_denial(struct decisions *d, const struct tally_request *request
     struct denial *kept;
     char           text[ADDRESS_TEXT_MAX];
 
+    if (d->totals_only)
+        return true;
     if (d->kept[denial->shadow] == DENIALS_MAX)
         return false;
     d->kept[denial->shadow]++;
@@ -193,6 +209,8 @@ static void prefetch_counts(const struct hint *hint, const struct tally_request 
 void decisions_note(const struct decisions *d, struct tally_request *noted, const struct request *request,
                     const struct decision *decision)
 {
+    if (d->totals_only)
+        return;
     if (request->src.bits != 0)
         noted->client = client_key(request->src, d->ipv6_prefix, d->seed, noted->key, &noted->client_id);
     else
@@ -285,6 +303,8 @@ void decisions_add(struct decisions *d, const struct tally_request *request, con
         add_denial(d, request, decision);
         break;
     }
+    if (sketches == NULL)
+        return;
     topk_add(sketches->clients, request->client_id, request->client, 1, sums);
     topk_add(sketches->paths, request->path_id, request->path, 1, sums);
     if (request->client.n > 0)

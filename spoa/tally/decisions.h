@@ -49,7 +49,11 @@ struct decisions;
 
 /* `seed`: see tally/id.h. NULL: no memory. */
 struct decisions *decisions_new(uint64_t seed, unsigned ipv6_prefix);
-void              decisions_free(struct decisions *d); /* NULL is allowed */
+
+/* The same for totals alone: no clients, paths or single denials, and no hours but one, the first. */
+struct decisions *decisions_new_totals(void);
+
+void decisions_free(struct decisions *d); /* NULL is allowed */
 
 /* ---- the worker: notes each request that was matched; then begin; add each request that was decided; end ---- */
 
