@@ -96,11 +96,21 @@ bool limits_decide(struct limits *limits, struct limit_use *uses, size_t n, bool
 /* As limits_decide() without `charge`, but starts no ban and makes no entry: for `explain`. */
 bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct moment now);
 
+/* What limits_forget() is to make unhappened. */
+enum limits_part { LIMITS_BAN, LIMITS_COUNTER };
+
+/* Forgets the ban on `use->key`; LIMITS_COUNTER: and what its counter has used. `use`, filled as for limits_decide(), is
+ * told as by limits_look() what there was. Any thread. */
+void limits_forget(struct limits *limits, struct limit_use *use, enum limits_part part, struct moment now);
+
 /* Asks for the memory that limits_decide() will need, which is far away: for all requests of a batch the first, then
  * for all the second, then decide. Hints only: they read without locks and change no counter. */
 void limits_prefetch_buckets(const struct limits *limits, const struct limit_use *uses, size_t n);
 void limits_prefetch_counters(const struct limits *limits, struct limit_use *uses, size_t n);
 
 struct limits_counts limits_counts(struct limits *limits);
+
+/* Bans that run. Looks at all places that bans ever took, a few under a lock at a time. Any thread. */
+uint64_t limits_bans(struct limits *limits, struct moment now);
 
 #endif

@@ -147,7 +147,7 @@ struct span counted_src(const struct request *request, unsigned ipv6_prefix, cha
 }
 
 /* A chain of hashes, each the seed of the next: no two lists of values run together, and nothing is copied. */
-static uint64_t key_of(const struct decider *decider, const struct rule *rule, const struct request *request)
+uint64_t decide_key(const struct decider *decider, const struct rule *rule, const struct request *request)
 {
     uint64_t key = XXH3_64bits_withSeed(&rule->state, sizeof rule->state, limits_seed(decider->limits));
 
@@ -173,7 +173,7 @@ static void note_uses(const struct decider *decider, const struct request *reque
         if (rule->action != RULE_LIMIT)
             continue;
         decision->uses[decision->uses_n++] = (struct limit_use){
-            .key = key_of(decider, rule, request),
+            .key = decide_key(decider, rule, request),
             .limit = &rule->limit,
             .group = (uint16_t)rule->id, /* rather than a hash: the first 65,536 rules are all apart */
             .binding = !rule->shadow && !rule->slow,

@@ -70,6 +70,9 @@ void decide_match(const struct decider *decider, const struct ruleset *ruleset, 
                   struct moment now, struct decision *decision);
 void decide_charge(const struct decider *decider, struct moment now, struct decision *decision);
 
+/* What the rule's limit counts the request under; the request has all that it counts by. */
+uint64_t decide_key(const struct decider *decider, const struct rule *rule, const struct request *request);
+
 /* `src` as it is counted: an IPv6 address without the bits behind the prefix. Into `out` of ADDRESS_TEXT_MAX bytes,
  * unless it is no address; then as it came. */
 struct span counted_src(const struct request *request, unsigned ipv6_prefix, char *out);
