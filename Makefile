@@ -30,7 +30,7 @@ LDFLAGS_tsan   := -fsanitize=thread
 
 ALL_CFLAGS  := $(BASE) $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 ALL_LDFLAGS := -fno-lto -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
-LIBS        := -lev -lsqlite3 -lpcre2-8 -lm
+LIBS        := -lev -lsqlite3 -lpcre2-8 -lmicrohttpd -lm
 CHECK_LIBS   = $(shell pkg-config --libs check)
 
 LIB_SRC  := $(wildcard spoa/*/*.c)
@@ -196,7 +196,7 @@ install: build/spoa-rules
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/spoa-rules-report.service systemd/spoa-rules-report.timer
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/spoa-rules README.md LICENSE
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev libmicrohttpd-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
 TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 nghttp2-client chromium keepalived iproute2

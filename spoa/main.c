@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "attend.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -92,13 +93,14 @@ static struct counters *open_counters(const struct options *options)
     return counters;
 }
 
-static struct analytics *open_analytics(const struct options *options)
+static struct analytics *open_analytics(const struct options *options, struct totals *totals)
 {
     return analytics_open(&(struct analytics_options){
         .data = options->data,
         .keep_hours = (unsigned)options->keep_hours,
         .keep_days = (unsigned)options->keep_days,
         .max_bytes = (uint64_t)options->max_analytics << 20,
+        .totals = totals,
     });
 }
 
@@ -114,15 +116,17 @@ static void allow_descriptors(unsigned long wanted)
                   (unsigned long)limit.rlim_cur);
 }
 
-/* What HAProxy connects to, and what it says there. */
+/* What HAProxy connects to, and what it says there; and what operators ask. */
 struct fronts {
     struct server *server;
-    struct feed   *feed; /* NULL: there is to be none */
+    struct feed   *feed;  /* NULL: there is to be none */
+    struct admin  *admin; /* the same */
 };
 
-/* Decisions end before the feed does, which tells of their answers. */
+/* Who asks hears nothing from an agent that ends. Decisions end before the feed does, which tells of their answers. */
 static void stop_fronts(struct fronts *fronts)
 {
+    admin_stop(fronts->admin);
     server_stop(fronts->server);
     feed_stop(fronts->feed);
 }
@@ -134,29 +138,34 @@ static void refresh_server(void *server)
 
 /* What workers and feed count, and who writes it down. They outlive both. */
 struct tallies {
-    struct analytics    *analytics; /* NULL: nobody does, and nothing is counted */
-    struct decisions   **decisions; /* of each worker; NULL then */
+    struct analytics    *analytics; /* NULL: nobody does */
+    struct decisions   **decisions; /* of each worker; NULL where neither analytics nor totals count */
+    struct totals       *totals;    /* since the start, for those who ask; NULL: nobody does */
     struct responses_box responses;
 };
 
 /* False: no memory. */
 static bool init_tallies(struct tallies *tallies, const struct options *options)
 {
+    bool     has_totals = options->admin_listen != NULL;
     uint64_t seed = 0;
 
     *tallies = (struct tallies){ .decisions = calloc(options->threads, sizeof *tallies->decisions) };
+    if (has_totals)
+        tallies->totals = totals_new();
     if (!options->no_analytics) {
-        tallies->analytics = open_analytics(options);
+        tallies->analytics = open_analytics(options, tallies->totals);
         if (tallies->analytics != NULL)
             seed = analytics_seed(tallies->analytics);
     }
     if (!responses_box_init(&tallies->responses, seed) || tallies->decisions == NULL ||
-        (tallies->analytics == NULL && !options->no_analytics)) {
+        (tallies->analytics == NULL && !options->no_analytics) || (tallies->totals == NULL && has_totals)) {
         fail("out of memory");
         return false;
     }
-    for (size_t i = 0; tallies->analytics != NULL && i < options->threads; i++) {
-        tallies->decisions[i] = decisions_new(seed, (unsigned)options->ipv6_prefix);
+    for (size_t i = 0; (tallies->analytics != NULL || has_totals) && i < options->threads; i++) {
+        tallies->decisions[i] =
+            tallies->analytics != NULL ? decisions_new(seed, (unsigned)options->ipv6_prefix) : decisions_new_totals();
         if (tallies->decisions[i] == NULL)
             abort(); /* at start, where nothing can be done without it */
     }
@@ -170,6 +179,23 @@ static void fini_tallies(struct tallies *tallies, const struct options *options)
     for (size_t i = 0; tallies->decisions != NULL && i < options->threads; i++)
         decisions_free(tallies->decisions[i]);
     free(tallies->decisions);
+    totals_free(tallies->totals);
+}
+
+static bool start_admin(const struct fronts *fronts, const struct options *options, struct ruleset_slot *slot,
+                        struct counters *counters, const struct tallies *tallies)
+{
+    return fronts->admin == NULL || admin_start(fronts->admin, &(struct admin_sources){
+                                                                   .server = fronts->server,
+                                                                   .slot = slot,
+                                                                   .limits = counters_limits(counters),
+                                                                   .max_counters = options->max_counters,
+                                                                   .ipv6_prefix = (unsigned)options->ipv6_prefix,
+                                                                   .totals = tallies->totals,
+                                                                   .takes_totals = tallies->analytics == NULL,
+                                                                   .tallies = tallies->decisions,
+                                                                   .tallies_n = options->threads,
+                                                               });
 }
 
 /* Runs until a signal says stop; nothing is decided any more then. */
@@ -182,7 +208,8 @@ static int run(const struct options *options, struct fronts *fronts, const char 
     if ((fronts->feed == NULL || feed_start(fronts->feed, &tallies->responses)) &&
         server_start(fronts->server, slot, counters_limits(counters), tallies->decisions) && counters_start(counters) &&
         (tallies->analytics == NULL ||
-         analytics_start(tallies->analytics, tallies->decisions, options->threads, &tallies->responses, slot)))
+         analytics_start(tallies->analytics, tallies->decisions, options->threads, &tallies->responses, slot)) &&
+        start_admin(fronts, options, slot, counters, tallies))
         watch = rules_watch_start(rules_path, stamp, slot, refresh_server, fronts->server);
     if (watch == NULL) {
         stop_fronts(fronts);
@@ -190,6 +217,8 @@ static int run(const struct options *options, struct fronts *fronts, const char 
     }
     if (fronts->feed != NULL)
         log_write(LOG_INFO, "log feed on %s", options->log_listen);
+    if (fronts->admin != NULL)
+        log_write(LOG_INFO, "metrics and live questions on %s", options->admin_listen);
     for (size_t i = 0; i < options->listen_n; i++)
         log_write(LOG_INFO, "listening on %s", options->listen[i]);
     notify("READY=1");
@@ -216,11 +245,11 @@ static bool bind_fronts(const struct options *options, struct fronts *fronts)
     *fronts = (struct fronts){ .server = NULL };
     if (passed_init(error, sizeof error))
         fronts->server = server_new(&server_options, error, sizeof error);
-    if (fronts->server != NULL && options->log_listen != NULL)
-        fronts->feed = feed_new(options->log_listen, error, sizeof error);
-    /* All that listens is above. */
-    if (fronts->server != NULL && (fronts->feed != NULL || options->log_listen == NULL) &&
-        passed_all_taken(error, sizeof error))
+    if (fronts->server != NULL &&
+        (options->log_listen == NULL || (fronts->feed = feed_new(options->log_listen, error, sizeof error)) != NULL) &&
+        (options->admin_listen == NULL ||
+         (fronts->admin = admin_new(options->admin_listen, error, sizeof error)) != NULL) &&
+        passed_all_taken(error, sizeof error)) /* all that listens is above */
         return true;
     if (fronts->server != NULL)
         stop_fronts(fronts);
@@ -295,14 +324,18 @@ static int explain(int argc, char **argv)
 {
     static const struct option explain_options[] = { { "help", no_argument, NULL, OPTION_HELP },
                                                      { "rules", required_argument, NULL, OPTION_RULES },
+                                                     { "live", optional_argument, NULL, OPTION_LIVE },
                                                      { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
                                                      { NULL, 0, NULL, 0 } };
     struct options             options = { .ipv6_prefix = 64 };
 
     if (!options_read(&options, argc, argv, explain_options))
         return EXIT_USAGE;
-    if (options.rules == NULL)
-        return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
+    if (options.live != NULL && options.rules == NULL)
+        return explain_live(options.live, argv + optind, (size_t)(argc - optind));
+    if (options.live != NULL || options.rules == NULL)
+        return fail(
+            "write: spoa-rules explain --rules FILE (or --live ADDR) src=192.0.2.1 method=GET path=/items/1 ...");
     return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
 }
 

@@ -22,6 +22,9 @@ const char options_usage[] =
     "                                        file, which says what attributes there are\n"
     "  spoa-rules explain --rules FILE [--ipv6-prefix N] name=value ...\n"
     "                                        what the rules do with a request: src=192.0.2.1 path=/items/1 ...\n"
+    "  spoa-rules explain --live ADDR name=value ...\n"
+    "                                        the same of the agent that runs, by its --admin-listen (if ADDR is left\n"
+    "                                        out " DEFAULT_LIVE "), with what its counters say and who is banned\n"
     "  spoa-rules report [--data DIR] --day D --output DIR\n"
     "                                        what happened on a UTC day (2026-11-20, today, yesterday), as CSV files\n"
     "                                        and index.html; --since D --until D instead of --day: on some days\n"
@@ -29,6 +32,8 @@ const char options_usage[] =
     "options of serve:\n"
     "  --listen ADDR        127.0.0.1:9010 (the default), [::1]:9010 or unix:/path; repeatable\n"
     "  --log-listen ADDR    where HAProxy's ring sends its log feed; none: nowhere (default " DEFAULT_LOG_LISTEN ")\n"
+    "  --admin-listen ADDR  metrics, health and live questions over HTTP: 127.0.0.1:9012 or another loopback\n"
+    "                       address, or unix:/path (default: nowhere)\n"
     "  --data DIR           where the agent keeps its files (default " DEFAULT_DATA ")\n"
     "  --runtime DIR        where live counters are kept, best in memory (default: " DEFAULT_RUNTIME
     " if it is there,\n"
@@ -75,6 +80,7 @@ static bool parse_number(const char *option, const char *text, unsigned long fro
 static const struct option serve_options[] = {
     { "listen", required_argument, NULL, OPTION_LISTEN },
     { "log-listen", required_argument, NULL, OPTION_LOG_LISTEN },
+    { "admin-listen", required_argument, NULL, OPTION_ADMIN_LISTEN },
     { "rules", required_argument, NULL, OPTION_RULES },
     { "data", required_argument, NULL, OPTION_DATA },
     { "runtime", required_argument, NULL, OPTION_RUNTIME },
@@ -118,6 +124,9 @@ static bool set(struct options *options, int option, const char *value)
         return add_listen(options, value);
     case OPTION_LOG_LISTEN:
         options->log_listen = strcmp(value, "none") == 0 ? NULL : value;
+        return true;
+    case OPTION_ADMIN_LISTEN:
+        options->admin_listen = value;
         return true;
     case OPTION_RULES:
         options->rules = value;
@@ -185,13 +194,26 @@ static bool set(struct options *options, int option, const char *value)
     }
 }
 
+/* ADDR may stand behind --live or be left out: what holds a '=' is an attribute already. */
+static const char *live_address(int argc, char **argv)
+{
+    if (optarg != NULL)
+        return optarg;
+    if (optind < argc && argv[optind][0] != '-' && strchr(argv[optind], '=') == NULL)
+        return argv[optind++];
+    return DEFAULT_LIVE;
+}
+
 bool options_read(struct options *options, int argc, char **argv, const struct option *known)
 {
     int option;
 
-    while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1)
-        if (!set(options, option, optarg != NULL ? optarg : argv[optind - 1]))
+    while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
+        if (option == OPTION_LIVE)
+            options->live = live_address(argc, argv);
+        else if (!set(options, option, optarg != NULL ? optarg : argv[optind - 1]))
             return false;
+    }
     return true;
 }
 

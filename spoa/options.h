@@ -7,6 +7,7 @@
 
 #define LISTEN_MAX      16
 #define DEFAULT_DATA    "/var/lib/spoa-rules"
+#define DEFAULT_LIVE    "127.0.0.1:9012"
 #define DEFAULT_RUNTIME "/run/spoa-rules"
 
 enum { EXIT_USAGE = 2 };
@@ -17,7 +18,9 @@ struct options {
     const char   *listen[LISTEN_MAX];
     size_t        listen_n;
     const char   *log_listen;                    /* NULL: no log feed */
+    const char   *admin_listen;                  /* NULL: nowhere */
     const char   *data, *runtime, *rules, *spoe; /* runtime: NULL when not given */
+    const char   *live;                          /* NULL: not asked for */
     const char   *output, *day, *since, *until;
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
     unsigned long keep_hours, keep_days, max_analytics; /* days, days, MB */
@@ -27,6 +30,7 @@ struct options {
 enum {
     OPTION_LISTEN,
     OPTION_LOG_LISTEN,
+    OPTION_ADMIN_LISTEN,
     OPTION_RULES,
     OPTION_DATA,
     OPTION_RUNTIME,
@@ -40,6 +44,7 @@ enum {
     OPTION_NO_ANALYTICS,
     OPTION_LOG_LEVEL,
     OPTION_SPOE,
+    OPTION_LIVE,
     OPTION_OUTPUT,
     OPTION_DAY,
     OPTION_SINCE,

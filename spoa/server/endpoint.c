@@ -1,5 +1,6 @@
 #include "server/endpoint.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -130,6 +131,22 @@ static bool listen_tcp(const struct failure *f, int *fd)
     listening = bind_and_listen(f, found->ai_family, found->ai_addr, found->ai_addrlen, fd);
     freeaddrinfo(found);
     return listening;
+}
+
+bool endpoint_is_remote(const char *address)
+{
+    struct in6_addr loopback6 = IN6ADDR_LOOPBACK_INIT, in6;
+    struct in_addr  in;
+    char            copy[128], *host, *port;
+
+    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0 || strlen(address) >= sizeof copy)
+        return false;
+    strcpy(copy, address);
+    if (!split(copy, &host, &port))
+        return false;
+    if (inet_pton(AF_INET, host, &in) == 1)
+        return ntohl(in.s_addr) >> 24 != 127;
+    return inet_pton(AF_INET6, host, &in6) != 1 || memcmp(&in6, &loopback6, sizeof in6) != 0;
 }
 
 bool endpoint_listen(const char *address, int *fd, char *error, size_t error_size)

@@ -15,6 +15,9 @@
  * local user, as a loopback port is: the permissions of its directory say who may connect. A passed one is as it is. */
 bool endpoint_listen(const char *address, int *fd, char *error, size_t error_size);
 
+/* Whether it is an address that others than this machine may reach. One that endpoint_listen() refuses is not. */
+bool endpoint_is_remote(const char *address);
+
 /* After the descriptor was closed: removes the socket file, if there is one, it is ours, and no successor listens on it
  * by now. */
 void endpoint_forget(const char *address);

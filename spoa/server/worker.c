@@ -89,7 +89,6 @@ static void *run(void *context)
 {
     struct worker *worker = context;
 
-    pthread_setname_np(pthread_self(), "worker");
     ev_run(worker->loop, 0);
     regex_thread_fini();
     return NULL;
