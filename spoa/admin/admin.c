@@ -26,7 +26,7 @@
 #define REQUEST_MAX (size_t)32768
 
 /* How long a peer may be silent. */
-#define PATIENCE_S 10u
+#define PATIENCE_S 5u
 
 /* A worker that does not come round within this time is not working. */
 #define WORKER_PATIENCE_MS 1000

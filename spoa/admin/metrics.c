@@ -162,7 +162,7 @@ static void put_rest(const struct page *p, const char *more, uint64_t value)
 
 static void put_matched(struct page *p, const struct metrics *m)
 {
-    begin(p, "counter", PREFIX "rule_matched_total", 1, "Requests that a rule applied to; rule 0: none did.");
+    begin(p, "counter", PREFIX "rule_matched_total", 1, "Requests that a rule applied to; rule 0: no live rule did.");
     for (size_t i = 0; i < m->rows_n; i++)
         put_rule(p, &m->rows[i], "", m->rows[i].count.matched);
     put_rest(p, "", m->rest.matched);
@@ -177,7 +177,7 @@ static bool decides(const struct totals_row *row)
 static void put_decisions(struct page *p, const struct metrics *m)
 {
     begin(p, "counter", PREFIX "rule_decisions_total", 1,
-          "Requests by the rule that decided, else the tightest limit's, and verdict; rule 0: none applied.");
+          "Requests by the rule that decided, else the tightest limit's, and verdict; rule 0: no live rule applied.");
     for (size_t i = 0; i < m->rows_n; i++) {
         const struct totals_row *row = &m->rows[i];
 

@@ -13,7 +13,7 @@
 #define TOTALS_ROWS 1000
 
 /* Bytes that are kept of a rule's name, with its NUL. */
-#define TOTALS_NAME 128
+#define TOTALS_NAME 256
 
 struct totals_row {
     struct rule_count count;
