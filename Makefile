@@ -43,7 +43,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/te
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
 BENCHES  := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
-SCRIPTS  := .ci/run haproxy/run haproxy/check-front $(wildcard tests/run tests/*/run tests/*/*.sh tests/versions/fetch)
+SCRIPTS  := .ci/run haproxy/run haproxy/check-front $(wildcard tests/run tests/*/run tests/*/*.sh tests/*/fetch)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 # One word and a file a step; V=1 shows the commands.
@@ -130,6 +130,7 @@ check-e2e: build/spoa-rules
 	tests/schema/run
 	tests/rules/run
 	tests/report/run
+	SPOA_RULES=build/spoa-rules tests/admin/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
 	SPOA_RULES=build/spoa-rules tests/fronts/run
 
@@ -214,7 +215,9 @@ endef
 deps: deps-test
 deps-run: ; $(call install_missing,$(RUN_PACKAGES))
 deps-bench: ; $(call install_missing,$(BENCH_PACKAGES))
-deps-test: ; $(call install_missing,$(TEST_PACKAGES))
+deps-test:
+	$(call install_missing,$(TEST_PACKAGES))
+	@tests/admin/fetch
 deps-dev: ; $(call install_missing,$(DEV_PACKAGES))
 
 ## run           installs what is missing, builds, starts HAProxy, agent and a sample origin; Ctrl-C stops them
