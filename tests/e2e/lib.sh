@@ -184,3 +184,19 @@ expect_no_line() { # TEXT PATTERN
 repeat() { # TIMES BYTES
     printf "%${1}s" '' | sed "s/ /$2/g"
 }
+
+# -- certificates ----------------------------------------------------------------------------------------
+
+# TMP/NAME.crt, a certificate authority of the test's own.
+make_authority() { # NAME
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout "$TMP/$1.key" \
+        -out "$TMP/$1.crt" 2> "$TMP/openssl.log" || fail "openssl: $(cat "$TMP/openssl.log")"
+}
+
+# TMP/FILE.pem, key and certificate for a name.
+make_certificate() { # AUTHORITY FILE NAME
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$3" -addext "subjectAltName=DNS:$3" \
+        -addext basicConstraints=critical,CA:FALSE -CA "$TMP/$1.crt" -CAkey "$TMP/$1.key" -keyout "$TMP/$2.key" -out "$TMP/$2.crt" \
+        2> "$TMP/openssl.log" || fail "openssl: $(cat "$TMP/openssl.log")"
+    cat "$TMP/$2.crt" "$TMP/$2.key" > "$TMP/$2.pem"
+}
