@@ -13,8 +13,9 @@
 /* HAProxy says HELLO as soon as it is connected. */
 #define HELLO_PATIENCE_US 5000000
 
-/* A connection that sent nothing for so long has no request under way when a drain wants to close it. */
-#define IDLE_FOR_DRAIN_US 250000
+/* A connection that sent nothing for so long has hardly a request under way when a drain wants to close it; under load
+ * each asks sooner, and ends with its answer. */
+#define IDLE_FOR_DRAIN_US 30000
 
 /* Room for `n` bytes behind those that wait to be decided. The time is that of the first of them. */
 static char *begin_input(struct worker *worker, size_t n)
@@ -124,6 +125,13 @@ struct conn *conn_open(struct worker *worker, int fd)
     return conn;
 }
 
+bool conn_has_input(const struct conn *conn)
+{
+    char byte;
+
+    return recv(conn->readable.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 void conn_sweep(struct conn *conn, int64_t now_us)
 {
     static const char *const waiting[] = {
@@ -142,8 +150,9 @@ void conn_sweep(struct conn *conn, int64_t now_us)
         }
         return;
     }
+    /* A worker that got no core for a while comes here before it has read what came meanwhile. */
     if (conn->worker->draining && conn->state != CONN_STALLED && conn->rest_n == 0 &&
-        now_us >= conn->active_us + IDLE_FOR_DRAIN_US)
+        now_us >= conn->active_us + IDLE_FOR_DRAIN_US && !conn_has_input(conn))
         conn_disconnect(conn, SPOP_STATUS_NORMAL);
 }
 

@@ -46,7 +46,7 @@ struct conn *conn_open(struct worker *worker, int fd);
  * and before anything may end a connection. */
 void conn_settle(struct worker *worker);
 
-/* Ends a connection whose deadline has passed, or, while the worker drains, one that has fallen idle. */
+/* Ends a connection whose deadline has passed, or, while the worker drains, one that is idle. */
 void conn_sweep(struct conn *conn, int64_t now_us);
 
 /* Without a further word: at the end of the drain. */

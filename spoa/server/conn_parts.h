@@ -7,6 +7,9 @@
 #include "server/worker.h"
 #include "spop/hello.h"
 
+/* Something can be read: bytes, the peer's end, or an error. */
+bool conn_has_input(const struct conn *conn);
+
 /* ---- conn_out.c ---- */
 
 /* Every connection ends here. An orderly end is nobody's concern; a fault is a peer's doing and is told at a bounded

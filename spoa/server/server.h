@@ -44,8 +44,10 @@ bool server_turns(struct server *server);
  * server_turns(). */
 bool server_answers(struct server *server, unsigned patience_ms, unsigned *silent);
 
-/* Stops accepting, answers what has been read, closes idle connections with DISCONNECT 0, and those that will not fall
- * idle after SERVER_DRAIN_S; then ends all threads and frees the server, started or not. */
+/* Stops accepting, and ends each connection with DISCONNECT 0: together with its next answers, when nothing is left to be
+ * answered, or when nothing was asked for some 30 ms. That is done in as many ms, but for peers that do not read or
+ * do not end a frame, which are dropped after SERVER_DRAIN_S. Then ends all threads and frees the server, started or
+ * not. */
 void server_stop(struct server *server);
 
 #define SERVER_DRAIN_S 2

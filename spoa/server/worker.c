@@ -10,7 +10,7 @@
 
 /* Deadlines are seconds long; looking at them now and then is cheaper than a timer for each connection. */
 #define SWEEP_INTERVAL 0.5
-#define DRAIN_INTERVAL 0.05
+#define DRAIN_INTERVAL 0.005
 
 static void take_inbox(struct worker *worker)
 {
@@ -33,7 +33,7 @@ static void take_inbox(struct worker *worker)
 static void begin_drain(struct worker *worker)
 {
     worker->draining = true;
-    worker->drain_until_us = moment_now().mono_us + SERVER_DRAIN_S * INT64_C(1000000);
+    worker->drain_since_us = moment_now().mono_us;
     ev_timer_stop(worker->loop, &worker->sweep);
     ev_timer_set(&worker->sweep, DRAIN_INTERVAL, DRAIN_INTERVAL);
     ev_timer_start(worker->loop, &worker->sweep);
@@ -66,7 +66,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
     /* What is said to connections below takes its deadlines from it; the latest batch may be long ago. */
     worker->now = moment_now();
     now_us = worker->now.mono_us;
-    over = worker->draining && now_us >= worker->drain_until_us;
+    over = worker->draining && now_us >= worker->drain_since_us + SERVER_DRAIN_S * INT64_C(1000000);
     for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
         next = conn->next;
         if (over)

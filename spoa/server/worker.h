@@ -42,7 +42,7 @@ struct worker {
     atomic_bool    stopping;
     atomic_bool    turned; /* set by each sweep and each wake; server_turns() and server_answers() reset it */
     bool           draining;
-    int64_t        drain_until_us;
+    int64_t        drain_since_us;
 
     /* Accepted sockets on their way from acceptors: under the lock. */
     pthread_mutex_t inbox_lock;

@@ -102,8 +102,8 @@ START_TEST(what_was_asked_is_answered)
 }
 END_TEST
 
-/* While it drains, a connection that goes on asking is served; new ones are not taken. */
-START_TEST(busy_connections_go_on_for_a_while)
+/* While it drains, a connection that asks is answered before it ends; new ones are not taken. */
+START_TEST(busy_connections_are_answered)
 {
     char bytes[256];
     int  fd, asked = 0;
@@ -214,7 +214,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, idle_connections_are_told);
     tcase_add_test(cases, sigint_too);
     tcase_add_test(cases, what_was_asked_is_answered);
-    tcase_add_test(cases, busy_connections_go_on_for_a_while);
+    tcase_add_test(cases, busy_connections_are_answered);
     tcase_add_test(cases, stalled_peers);
     tcase_add_test(cases, amid_a_storm);
     tcase_add_test(cases, amid_a_reload);
