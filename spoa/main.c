@@ -225,7 +225,9 @@ static int run(const struct options *options, struct fronts *fronts, const char 
     received = attend(fronts->server, watch, tallies->analytics);
     notify("STOPPING=1");
     log_write(LOG_INFO, "stopping: %s", strsignal(received));
+    /* What takes its time comes before the end of the decisions: from then on HAProxy waits for the next agent. */
     rules_watch_stop(watch);
+    analytics_wind_up(tallies->analytics);
     stop_fronts(fronts);
     return 0;
 }

@@ -373,7 +373,7 @@ static void copy_shard(struct shard *shard, struct part *part)
     part->state->checksum = part_checksum(part);
 }
 
-bool image_save(struct limits *limits, int fd, const char *boot, struct moment now)
+bool image_save(struct limits *limits, int fd, const char *boot, struct moment now, bool in_use)
 {
     struct table       *t = &limits->table;
     size_t              n = (size_t)1 << t->shard_bits;
@@ -390,7 +390,8 @@ bool image_save(struct limits *limits, int fd, const char *boot, struct moment n
     for (unsigned i = 0; ok && i < n; i++) {
         part.state = &states[i];
         /* Who has just slept is not the one to be put aside a moment later, lock in hand. */
-        usleep(PAUSE_US);
+        if (in_use)
+            usleep(PAUSE_US);
         copy_shard(&t->shards[i], &part);
         pack(&part, &end);
         ok = part_transfer(write_at, fd, &part);

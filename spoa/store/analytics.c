@@ -375,6 +375,7 @@ static void *run(void *context)
     eventfd_t         times;
 
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+    have_file(a);
     for (;;) {
         if (poll(&wake, 1, INTERVAL_MS) > 0)
             eventfd_read(a->wake_fd, &times);
@@ -384,12 +385,34 @@ static void *run(void *context)
             reopen(a);
         tick(a, false);
     }
+    if (tick(a, true))
+        analytics_leave_wal(a->writer.db);
+    return NULL;
+}
+
+static void write_the_last(struct analytics *a)
+{
     for (int tries = 0; tries < LAST_TRIES; tries++)
         if (tick(a, true))
-            return NULL;
+            return;
     log_write(LOG_ERROR, "%s: could not be written to the end; %" PRIu64 " decisions are not in it", a->path,
               ledger_waiting(&a->ledger));
-    return NULL;
+}
+
+/* What is tallied is merged with what an earlier run wrote today, and for that needs its seed. Opening the file to write
+ * waits for the disk several times, and decisions would wait for it: the thread does that. */
+static void read_seed(struct analytics *a)
+{
+    char     error[400];
+    sqlite3 *db;
+
+    if (getrandom(&a->seed, sizeof a->seed, 0) != sizeof a->seed)
+        a->seed = (uint64_t)moment_now().unix_us;
+    analytics_set_stray_log_aside(a->path);
+    db = analytics_open_reader(a->path, error, sizeof error);
+    if (db != NULL)
+        writer_read_seed(db, &a->seed);
+    analytics_close_reader(db);
 }
 
 struct analytics *analytics_open(const struct analytics_options *options)
@@ -411,11 +434,7 @@ struct analytics *analytics_open(const struct analytics_options *options)
     }
     a->ledger.totals = options->totals;
     snprintf(a->path, size, "%s/analytics.db", options->data);
-    if (getrandom(&a->seed, sizeof a->seed, 0) != sizeof a->seed)
-        a->seed = (uint64_t)moment_now().unix_us;
-    if (open_file(a))
-        writer_read_seed(a->writer.db, &a->seed);
-    a->writer.seed = a->seed;
+    read_seed(a);
     return a;
 }
 
@@ -447,14 +466,23 @@ void analytics_reopen(struct analytics *a)
     eventfd_write(a->wake_fd, 1);
 }
 
+void analytics_wind_up(struct analytics *a)
+{
+    if (a == NULL || !a->has_thread || atomic_load(&a->stopping))
+        return;
+    atomic_store(&a->stopping, true);
+    eventfd_write(a->wake_fd, 1);
+    pthread_join(a->thread, NULL);
+}
+
 void analytics_close(struct analytics *a)
 {
     if (a == NULL)
         return;
     if (a->has_thread) {
-        atomic_store(&a->stopping, true);
-        eventfd_write(a->wake_fd, 1);
-        pthread_join(a->thread, NULL);
+        analytics_wind_up(a);
+        /* Not by the thread: it steps back for others, and here the next agent waits. */
+        write_the_last(a);
     }
     analytics_responses_free(a->responses_writer);
     responses_free(a->taken);

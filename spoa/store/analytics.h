@@ -23,7 +23,8 @@ struct analytics_options {
     struct totals *totals; /* get what is taken from the workers, too; NULL: none. They outlive the analytics */
 };
 
-/* Opens the file, made if it is missing; one that cannot be used now is tried again later. NULL: no memory. */
+/* Looks at what an earlier run left. The file itself is opened by the thread, made if it is missing; one that cannot be
+ * used now is tried again later. NULL: no memory. */
 struct analytics *analytics_open(const struct analytics_options *options);
 
 /* For decisions_new(). */
@@ -38,8 +39,11 @@ bool analytics_start(struct analytics *analytics, struct decisions *const *talli
  * how it went. Any thread; NULL is allowed. */
 void analytics_reopen(struct analytics *analytics);
 
-/* After the last decision: writes all there is, for some seconds if it must, and leaves the file to its readers. NULL
- * is allowed. */
+/* While decisions go on, before their end: ends the thread, which writes all there is by then and leaves the file as its
+ * readers need it, so that little is left to analytics_close(). NULL is allowed. */
+void analytics_wind_up(struct analytics *analytics);
+
+/* After the last decision: writes what there is, for some seconds if it must. NULL is allowed. */
 void analytics_close(struct analytics *analytics);
 
 #endif

@@ -132,7 +132,7 @@ static bool create_file(const char *path, char *error, size_t size)
 /* Bytes 18 and 19 of a database say whether it is in WAL mode, 68 to 71 whose it is. One of ours that is not has no
  * log: what lies beside it, left by a file that was here before this one was put back from a copy, say, would be taken
  * for its own all the same, and spoil it. */
-static void set_stray_log_aside(const char *path)
+void analytics_set_stray_log_aside(const char *path)
 {
     static const uint8_t ours[] = { ANALYTICS_APPLICATION >> 24, ANALYTICS_APPLICATION >> 16 & 255,
                                     ANALYTICS_APPLICATION >> 8 & 255, ANALYTICS_APPLICATION & 255 };
@@ -171,7 +171,7 @@ sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
 
     if (!create_file(path, error, size))
         return NULL;
-    set_stray_log_aside(path);
+    analytics_set_stray_log_aside(path);
     db = open_file(path, SQLITE_OPEN_READWRITE, error, size);
     if (db == NULL || set_up_writer(db, reason, sizeof reason))
         return db;
@@ -191,12 +191,17 @@ bool analytics_is_damaged(const char *path)
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 }
 
+void analytics_leave_wal(sqlite3 *db)
+{
+    sqlite3_busy_timeout(db, PATIENCE_MS);
+    sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+}
+
 void analytics_close_writer(sqlite3 *db)
 {
     if (db == NULL)
         return;
-    sqlite3_busy_timeout(db, PATIENCE_MS);
-    sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    analytics_leave_wal(db);
     sqlite3_close(db);
 }
 

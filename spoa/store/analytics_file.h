@@ -17,15 +17,20 @@ struct sqlite3;
 #define ANALYTICS_VERSION     1          /* what this program writes and reads */
 #define ANALYTICS_APPLICATION 0x53504F4E /* PRAGMA application_id */
 
+/* Before anything of it is read: a log beside a file that can have none is moved to PATH-wal.stray. */
+void analytics_set_stray_log_aside(const char *path);
+
 /* Opens it for the one writer: created if it is missing or empty (mode 0640, less the umask), brought up to date, in
  * WAL mode. NULL: `error` says why, and a file that was there is as it was; one that is damaged, foreign or newer is
- * never touched. A log beside a file that can have none is moved to PATH-wal.stray. For one thread. */
+ * never touched. A stray log is set aside first. For one thread. */
 struct sqlite3 *analytics_open_writer(const char *path, char *error, size_t size);
 
-/* Closes what analytics_open_writer() opened, which may be NULL. The file is out of WAL mode then, since whoever may
- * read it but not write into its directory cannot open a database in WAL mode that nobody else has open. A reader that
- * is in the middle of something for more than a second prevents that: nothing is lost, and the next clean stop does
- * it. */
+/* Takes the file out of WAL mode, since whoever may read it but not write into its directory cannot open a database in
+ * WAL mode that nobody else has open. It can still be written to, which waits for the disk each time. A reader that is in
+ * the middle of something for more than a second prevents it: nothing is lost, and the next clean stop does it. */
+void analytics_leave_wal(struct sqlite3 *db);
+
+/* The same if need be, and closes what analytics_open_writer() opened, which may be NULL. */
 void analytics_close_writer(struct sqlite3 *db);
 
 /* Why analytics_open_writer() failed: the bytes are those of no database, or of one that is broken. */

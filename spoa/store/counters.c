@@ -245,11 +245,13 @@ struct limits *counters_limits(struct counters *counters)
 
 /* ---- snapshots ---- */
 
-static bool write_snapshot(struct counters *c)
+/* The last one does not wait for the disk, since who comes next waits for it: it is as good as on the disk unless the
+ * machine loses power within seconds, and then it is damaged, which shows, or the one before. */
+static bool write_snapshot(struct counters *c, bool last)
 {
     int  fd = openat(c->data, SNAPSHOT ".new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), error;
-    bool ok = fd >= 0 && image_save(c->limits, fd, c->boot, moment_now()) && fsync(fd) == 0 &&
-              renameat(c->data, SNAPSHOT ".new", c->data, SNAPSHOT) == 0 && fsync(c->data) == 0;
+    bool ok = fd >= 0 && image_save(c->limits, fd, c->boot, moment_now(), !last) && (last || fsync(fd) == 0) &&
+              renameat(c->data, SNAPSHOT ".new", c->data, SNAPSHOT) == 0 && (last || fsync(c->data) == 0);
 
     error = errno;
     if (fd >= 0)
@@ -261,9 +263,9 @@ static bool write_snapshot(struct counters *c)
 }
 
 /* A failure is told once, until it is another or over. */
-static bool snapshot(struct counters *c)
+static bool snapshot(struct counters *c, bool last)
 {
-    bool ok = write_snapshot(c);
+    bool ok = write_snapshot(c, last);
     int  error = ok ? 0 : errno;
 
     if (error != c->told_snapshot) {
@@ -302,7 +304,7 @@ static void *run(void *context)
 
     while (poll(&stop, 1, SNAPSHOT_INTERVAL_S * 1000) <= 0) {
         tell_counts(c);
-        snapshot(c);
+        snapshot(c, false);
     }
     return NULL;
 }
@@ -325,7 +327,7 @@ void counters_close(struct counters *c)
         pthread_join(c->thread, NULL);
         tell_counts(c);
         /* From now on the snapshot is all there is to know; a live file left behind might be read when it is older. */
-        if (snapshot(c))
+        if (snapshot(c, true))
             unlinkat(c->runtime, LIVE, 0);
     }
     limits_free(c->limits);

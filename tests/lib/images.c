@@ -39,7 +39,7 @@ int images_snapshot(struct limits *limits, const char *boot, struct moment now)
 {
     int fd = images_file();
 
-    if (!image_save(limits, fd, boot, now))
+    if (!image_save(limits, fd, boot, now, true))
         die("no snapshot");
     return fd;
 }
