@@ -9,7 +9,8 @@ trap 'stop command; stop_all' EXIT
 
 begin() {
     : > "$TMP/command.log"
-    start command env HAPROXY="$program" RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
+    # A process group that gets SIGINT as a terminal's does: to a background process bash gives it ignored.
+    start command env --default-signal=INT setsid env HAPROXY="$program" RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
         RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" "$TMP/tree/haproxy/run"
     wait_until prints 'Ctrl-C ends all of it'
 }
@@ -39,6 +40,11 @@ demo=$(sed -n '/INSERT/,/^  for/p' "$TMP/command.log")
 answers=$(cd "$TMP/tree" && bash -c "$demo" | paste -sd' ')
 [ "$answers" = "200 200 200 200 200 429" ] || fail "the demo printed: $answers"
 kill "${PIDS[command]}"
+ends_with 0
+
+# Ctrl-C.
+begin
+kill -INT -- "-${PIDS[command]}"
 ends_with 0
 
 # One of the two goes: so does the other, and it says which. The log is of this start.
