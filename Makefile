@@ -200,8 +200,8 @@ install: build/spoa-rules
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev libmicrohttpd-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
-TEST_PACKAGES  := $(RUN_PACKAGES) git check varnish socat python3 openssl nghttp2-client chromium keepalived iproute2
-DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck wrk
+TEST_PACKAGES  := $(BENCH_PACKAGES) git check varnish python3 openssl nghttp2-client chromium keepalived iproute2
+DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck
 
 # $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
 define install_missing

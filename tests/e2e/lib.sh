@@ -27,6 +27,9 @@ fail() {
     exit 1
 }
 
+# A line that is shown also when the test passes.
+note() { echo "$*" >> "$TMP/notes"; }
+
 # -- processes -------------------------------------------------------------------------------------------
 
 declare -gA PIDS=()
@@ -82,6 +85,15 @@ start_agent() { # [OPTION...]
 }
 
 # The origin's breaker stays closed: requests that come before the agent was found pass, also to an origin that is not there yet.
+# As systemd does it: listening sockets that outlive the agent, which is started again whenever it ends. TMP/agent.pid has
+# its pid.
+keep_agent() { # [OPTION...]
+    start keeper python3 "$HERE/keep.py" "$TMP/agent.pid" "$AGENT" "$FEED" -- "$SPOA_RULES" serve --listen "$AGENT" \
+        --rules "$RULES_DB" --data "$TMP" --runtime "$TMP" --log-listen "$FEED" "$@"
+    wait_until test -s "$TMP/agent.pid"
+    wait_until test -s "$RULES_DB"
+}
+
 start_haproxy() { # [NAME=VALUE...]: settings that differ from these
     start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
         RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s \
