@@ -43,7 +43,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/te
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
 BENCHES  := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
-SCRIPTS  := .ci/run haproxy/run haproxy/check-front $(wildcard tests/run tests/*/run tests/*/*.sh tests/*/fetch)
+SCRIPTS  := .ci/run haproxy/run haproxy/check-front haproxy/demo $(wildcard tests/run tests/*/run tests/*/*.sh tests/*/fetch)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 # One word and a file a step; V=1 shows the commands.
@@ -225,6 +225,11 @@ run: deps-run
 	@$(MAKE) --no-print-directory -s build/spoa-rules
 	@haproxy/run
 
+## demo          shows limits, a ban and a changed rule at work, in half a minute
+demo: deps-run
+	@$(MAKE) --no-print-directory -s build/spoa-rules
+	@haproxy/demo
+
 ## report        DAY=2026-11-20 (today): what `make run` recorded on that UTC day, as CSV files and a page in var/reports/
 DAY ?= $(shell date -u +%F)
 report: build/spoa-rules
@@ -240,6 +245,6 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 .PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions test-newer debug asan tsan fuzz bench lint format \
-        install deps deps-run deps-bench deps-test deps-dev run report clean help
+        install deps deps-run deps-bench deps-test deps-dev run demo report clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
