@@ -131,6 +131,7 @@ check-e2e: build/spoa-rules
 	tests/rules/run
 	tests/report/run
 	SPOA_RULES=build/spoa-rules tests/admin/run
+	tests/monitoring/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
 	SPOA_RULES=build/spoa-rules tests/fronts/run
 
@@ -194,6 +195,7 @@ install: build/spoa-rules
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/haproxy.cfg haproxy/spoe-rules.conf \
 	    haproxy/trusted-proxies.lst haproxy/keepalived.conf
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/check-front
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/monitoring haproxy/monitoring/*
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/spoa-rules-report.service systemd/spoa-rules-report.timer
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/spoa-rules README.md LICENSE
 
