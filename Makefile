@@ -43,8 +43,11 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/te
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(FUZZERS:%=$(B)/tests/fuzz/%)
 BENCHES  := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
-SCRIPTS  := .ci/run haproxy/run haproxy/check-front haproxy/demo $(wildcard tests/run tests/*/run tests/*/*.sh tests/*/fetch)
+SCRIPTS  := .ci/run haproxy/run haproxy/check-front haproxy/demo $(wildcard tests/run tests/*/run tests/*/*.sh tests/*/fetch tests/packaging/booted)
 SOURCES  := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+
+comma := ,
+space := $(subst ,, )
 
 # One word and a file a step; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -130,6 +133,7 @@ check-e2e: build/spoa-rules
 	tests/schema/run
 	tests/rules/run
 	tests/report/run
+	tests/docs/run
 	SPOA_RULES=build/spoa-rules tests/admin/run
 	tests/monitoring/run
 	SPOA_RULES=build/spoa-rules tests/e2e/run
@@ -146,6 +150,10 @@ test-versions: deps-test build/spoa-rules
 
 # What is left to test after `make test`.
 test-newer: ; $(MAKE) test-versions HAPROXIES='$(NEWER)'
+
+## test-packages the Debian package in a clean Debian root; as root, some 2 minutes
+test-packages: deps-packages deb
+	tests/packaging/run
 
 ## debug, asan, tsan   build/debug/spoa-rules and so on
 debug asan tsan: ; $(MAKE) VARIANT=$@ build/$@/spoa-rules
@@ -172,13 +180,14 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
 
 # ---- style ----------------------------------------------------------------------------------
 
-## lint          clang-format, clang-tidy, cppcheck, shellcheck: silent when all is well
+## lint          clang-format, clang-tidy, cppcheck, shellcheck, mandoc: silent when all is well
 lint: deps-dev
 	@clang-format --dry-run -Werror $(SOURCES)
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem -Ispoa -Itests -DSPOA_VERSION='""' spoa
 	@clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN_SRC) -- -std=c11 -D_GNU_SOURCE -Ispoa -DSPOA_VERSION='""' 2>/dev/null
 	@shellcheck $(SCRIPTS)
+	@mandoc -T lint -W warning spoa/spoa-rules.8
 
 ## format        puts all C into the house style
 format: deps-dev
@@ -186,24 +195,48 @@ format: deps-dev
 
 # ---- installing -----------------------------------------------------------------------------
 
-## install       into DESTDIR and PREFIX (/usr/local)
+## install       into DESTDIR and PREFIX (/usr/local); the README says how to make the user and start it
+SHARE   := $(DESTDIR)$(PREFIX)/share
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+HAPROXY_FILES = $(shell find haproxy -type f ! -name run ! -name demo ! -name Dockerfile ! -name sample-origin.cfg)
 install: build/spoa-rules
 	install -D -m 755 build/spoa-rules $(DESTDIR)$(PREFIX)/bin/spoa-rules
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/sql sql/*.sql
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/sql/questions sql/questions/*.sql
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/rules rules/*.sql
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/haproxy.cfg haproxy/spoe-rules.conf \
-	    haproxy/trusted-proxies.lst haproxy/keepalived.conf
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/haproxy haproxy/check-front
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/spoa-rules/monitoring haproxy/monitoring/*
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/spoa-rules-report.service systemd/spoa-rules-report.timer
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/spoa-rules README.md LICENSE
+	install -D -m 644 -t $(SHARE)/spoa-rules/sql sql/*.sql
+	install -D -m 644 -t $(SHARE)/spoa-rules/sql/questions sql/questions/*.sql
+	install -D -m 644 -t $(SHARE)/spoa-rules/rules rules/*.sql
+	for file in $(HAPROXY_FILES); do \
+	    install -D -m $$(test -x $$file && echo 755 || echo 644) $$file $(SHARE)/spoa-rules/$$file || exit; done
+	install -D -m 644 -t $(SHARE)/doc/spoa-rules README.md LICENSE
+	install -D -m 644 -t $(SHARE)/man/man8 spoa/spoa-rules.8
+	install -D -m 644 systemd/spoa-rules.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/spoa-rules.conf
+	install -D -m 644 systemd/spoa-rules.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/spoa-rules.conf
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/*.service systemd/*.socket systemd/*.timer
+	sed -i 's|/usr/bin/spoa-rules|$(PREFIX)/bin/spoa-rules|' $(DESTDIR)$(UNITDIR)/spoa-rules*.service
+	test -e $(DESTDIR)/etc/default/spoa-rules || install -D -m 644 systemd/spoa-rules.default $(DESTDIR)/etc/default/spoa-rules
+
+## deb           a Debian package, build/deb/*.deb, from systemd/debian
+DEB_TREE := build/deb/spoa-rules-$(VERSION)
+deb: deps-deb
+	rm -rf build/deb
+	mkdir -p $(DEB_TREE)
+	cp -a LICENSE Makefile README.md haproxy rules spoa sql systemd $(DEB_TREE)
+	mv $(DEB_TREE)/systemd/debian $(DEB_TREE)
+	sed -i 's/@BUILD_PACKAGES@/$(subst $(space),$(comma) ,$(filter-out gcc libc6-dev,$(BUILD_PACKAGES)))/' $(DEB_TREE)/debian/control
+	sed -n 's/^Copyright (c)/Copyright:/p' LICENSE >> $(DEB_TREE)/debian/copyright
+	sed -e '1,/^Copyright/d; /^$$/s/^/./; s/^/ /; 1s/.*/License: Expat/' LICENSE >> $(DEB_TREE)/debian/copyright
+	printf '%s\n' 'spoa-rules ($(VERSION)) unstable; urgency=medium' '' '  * Version $(VERSION).' '' \
+	    " -- $$(sed -n 's/^Maintainer: //p' $(DEB_TREE)/debian/control)  $$(git log -1 --format=%cD 2>/dev/null || date -R)" \
+	    > $(DEB_TREE)/debian/changelog
+	cd $(DEB_TREE) && dpkg-buildpackage --build=binary --no-sign --no-pre-clean
+	@ls build/deb/*.deb
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev libmicrohttpd-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
 TEST_PACKAGES  := $(BENCH_PACKAGES) git check varnish python3 openssl nghttp2-client chromium keepalived iproute2
-DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck
+DEB_PACKAGES   := $(BUILD_PACKAGES) dpkg-dev debhelper
+PKGTEST_PACKAGES := $(DEB_PACKAGES) debootstrap lintian systemd-container
+DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc
 
 # $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
 define install_missing
@@ -220,6 +253,8 @@ deps-bench: ; $(call install_missing,$(BENCH_PACKAGES))
 deps-test:
 	$(call install_missing,$(TEST_PACKAGES))
 	@tests/admin/fetch
+deps-deb: ; $(call install_missing,$(DEB_PACKAGES))
+deps-packages: ; $(call install_missing,$(PKGTEST_PACKAGES))
 deps-dev: ; $(call install_missing,$(DEV_PACKAGES))
 
 ## run           installs what is missing, builds, starts HAProxy, agent and a sample origin; Ctrl-C stops them
@@ -246,7 +281,8 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions test-newer debug asan tsan fuzz bench lint format \
-        install deps deps-run deps-bench deps-test deps-dev run demo report clean help
+.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions test-newer test-packages \
+        debug asan tsan fuzz bench lint format install deb deps deps-run deps-bench deps-test deps-deb \
+        deps-packages deps-dev run demo report clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
