@@ -151,7 +151,7 @@ test-versions: deps-test build/spoa-rules
 # What is left to test after `make test`.
 test-newer: ; $(MAKE) test-versions HAPROXIES='$(NEWER)'
 
-## test-packages the Debian package in a clean Debian root; as root, some 2 minutes
+## test-packages the Debian package, and docker-compose.yml with its Dockerfiles, in clean Debian roots; as root, some 3 minutes
 test-packages: deps-packages deb
 	tests/packaging/run
 
@@ -235,7 +235,7 @@ RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
 TEST_PACKAGES  := $(BENCH_PACKAGES) git check varnish python3 openssl nghttp2-client chromium keepalived iproute2
 DEB_PACKAGES   := $(BUILD_PACKAGES) dpkg-dev debhelper
-PKGTEST_PACKAGES := $(DEB_PACKAGES) debootstrap lintian systemd-container
+PKGTEST_PACKAGES := $(DEB_PACKAGES) debootstrap docker-compose iproute2 jq lintian sqlite3 systemd-container
 DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc
 
 # $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
