@@ -1,7 +1,6 @@
 #include "command_explain.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,35 +85,46 @@ static bool is_plain(struct span name)
 /* curl rather than its library, which would bring some thirty others into a daemon that has no use for them. */
 int explain_live(const char *address, char *const attributes[], size_t n)
 {
-    static const char *const options[] = { "curl",      "-q", "-sS", "-g", "-G", "--fail-with-body",
-                                           "--noproxy", "*",  "-m",  "10" };
-    const char             **args = calloc(sizeof options / sizeof *options + 4 + 2 * n, sizeof *args);
-    char                     url[300];
-    size_t                   at = sizeof options / sizeof *options;
-    bool                     is_unix = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+    static char options[][20] = { "curl",
+                                  "-q",
+                                  "-sS",
+                                  "-g",
+                                  "-G",
+                                  "--fail-with-body",
+                                  "--noproxy",
+                                  "*",
+                                  "-m",
+                                  "10",
+                                  "--unix-socket",
+                                  "--data-urlencode" };
+    enum { UNIX_SOCKET = 10, DATA = 11 };
+    char  *args[UNIX_SOCKET + 4 + 2 * ATTRIBUTES_MAX], where[300], url[300];
+    bool   is_unix = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+    size_t at = 0;
 
-    if (args == NULL)
-        return fail("out of memory");
-    memcpy(args, options, sizeof options);
+    if (n > ATTRIBUTES_MAX)
+        return fail("write %d attributes at most", ATTRIBUTES_MAX);
+    while (at < UNIX_SOCKET) {
+        args[at] = options[at];
+        at++;
+    }
     if (is_unix) {
-        args[at++] = "--unix-socket";
-        args[at++] = address + strlen(UNIX_PREFIX);
+        args[at++] = options[UNIX_SOCKET];
+        snprintf(where, sizeof where, "%s", address + strlen(UNIX_PREFIX));
+        args[at++] = where;
     }
     snprintf(url, sizeof url, "http://%.200s/explain", is_unix ? "localhost" : address);
     args[at++] = url;
     for (size_t i = 0; i < n; i++) {
         const char *equals = strchr(attributes[i], '=');
 
-        if (equals == NULL || !is_plain((struct span){ attributes[i], (size_t)(equals - attributes[i]) })) {
-            free(args);
+        if (equals == NULL || !is_plain((struct span){ attributes[i], (size_t)(equals - attributes[i]) }))
             return fail("'%s': write an attribute as name=value, such as src=192.0.2.1", attributes[i]);
-        }
-        args[at++] = "--data-urlencode";
+        args[at++] = options[DATA];
         args[at++] = attributes[i];
     }
-    /* execvp() changes nothing of what it is given. */
-    execvp(args[0], (char *const *)(uintptr_t)args);
-    free(args);
+    args[at] = NULL;
+    execvp(args[0], args);
     return fail("--live asks by way of curl, which cannot be started: %s; on Debian: apt-get install curl",
                 strerror(errno));
 }

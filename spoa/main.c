@@ -185,17 +185,19 @@ static void fini_tallies(struct tallies *tallies, const struct options *options)
 static bool start_admin(const struct fronts *fronts, const struct options *options, struct ruleset_slot *slot,
                         struct counters *counters, const struct tallies *tallies)
 {
-    return fronts->admin == NULL || admin_start(fronts->admin, &(struct admin_sources){
-                                                                   .server = fronts->server,
-                                                                   .slot = slot,
-                                                                   .limits = counters_limits(counters),
-                                                                   .max_counters = options->max_counters,
-                                                                   .ipv6_prefix = (unsigned)options->ipv6_prefix,
-                                                                   .totals = tallies->totals,
-                                                                   .takes_totals = tallies->analytics == NULL,
-                                                                   .tallies = tallies->decisions,
-                                                                   .tallies_n = options->threads,
-                                                               });
+    const struct admin_sources sources = {
+        .server = fronts->server,
+        .slot = slot,
+        .limits = counters_limits(counters),
+        .max_counters = options->max_counters,
+        .ipv6_prefix = (unsigned)options->ipv6_prefix,
+        .totals = tallies->totals,
+        .takes_totals = tallies->analytics == NULL,
+        .tallies = tallies->decisions,
+        .tallies_n = options->threads,
+    };
+
+    return fronts->admin == NULL || admin_start(fronts->admin, &sources);
 }
 
 /* Runs until a signal says stop; nothing is decided any more then. */
@@ -333,11 +335,12 @@ static int explain(int argc, char **argv)
 
     if (!options_read(&options, argc, argv, explain_options))
         return EXIT_USAGE;
-    if (options.live != NULL && options.rules == NULL)
+    if (options.live != NULL && options.rules != NULL)
+        return fail("write --rules or --live, not both");
+    if (options.live != NULL)
         return explain_live(options.live, argv + optind, (size_t)(argc - optind));
-    if (options.live != NULL || options.rules == NULL)
-        return fail(
-            "write: spoa-rules explain --rules FILE (or --live ADDR) src=192.0.2.1 method=GET path=/items/1 ...");
+    if (options.rules == NULL)
+        return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
     return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
 }
 

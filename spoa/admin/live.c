@@ -73,23 +73,19 @@ static bool is_by_src(const struct rule *rule)
 static unsigned forget(const struct decider *decider, const struct rule *rule, const struct request *request,
                        enum limits_part part, const char *key, FILE *out)
 {
-    struct limit_use use = { .key = decide_key(decider, rule, request),
-                             .limit = &rule->limit,
-                             .group = (uint16_t)rule->id };
-    int64_t          ban_s;
+    int64_t ban_us;
 
-    limits_forget(decider->limits, &use, part, moment_now());
-    ban_s = (use.ban_us + 999999) / 1000000;
-    if (use.ban_us == 0 && (part == LIMITS_BAN || use.reset_us == 0)) {
+    if (!limits_forget(decider->limits, decide_key(decider, rule, request), &rule->limit, part, moment_now(),
+                       &ban_us)) {
         fprintf(out, "rule %" PRId64 ": %s %s\n", rule->id, key,
                 part == LIMITS_BAN ? "is not banned" : "has used nothing");
         return NOT_FOUND;
     }
     log_write(LOG_INFO, "admin: rule %" PRId64 " forgets %s of %s (%" PRId64 " s of a ban were left)", rule->id,
-              part == LIMITS_BAN ? "the ban" : "ban and counter", key, ban_s);
+              part == LIMITS_BAN ? "the ban" : "ban and counter", key, (ban_us + 999999) / 1000000);
     fprintf(out, "rule %" PRId64 ": %s %s\n", rule->id, key,
             part == LIMITS_BAN ? "is not banned any more" : "begins anew");
-    if (use.ban_us > 0 && is_by_src(rule))
+    if (ban_us > 0 && is_by_src(rule))
         fprintf(out, "HAProxy may refuse it for up to %d s yet\n", BAN_LEASE_MAX_S);
     return OK;
 }

@@ -373,52 +373,6 @@ bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct
     return pass;
 }
 
-/* Cells are never given back: one that counts nothing is the first to make room. */
-static void forget_counter(struct copy *copy)
-{
-    struct pool   *pool = &copy->shard->pools[POOL_COUNTERS];
-    struct counter c;
-    struct slot    state;
-
-    if (copy->cell == POOL_NONE || copy->is_foreign)
-        return;
-    shard_begin(copy->shard, POOL_COUNTERS, copy->cell);
-    c = pool_counter(pool, copy->cell);
-    memset(c.entry, 0, sizeof *c.entry);
-    if (c.wide != NULL)
-        memset(c.wide, 0, sizeof *c.wide);
-    state = *pool_slot(pool, copy->cell);
-    state.until_s = 0;
-    state.share = 0;
-    *(volatile uint64_t *)&pool_slot(pool, copy->cell)->state = state.state;
-    shard_end(copy->shard);
-}
-
-static void forget_ban(struct copy *copy)
-{
-    struct pool *bans = &copy->shard->pools[POOL_BANS];
-
-    if (copy->ban == POOL_NONE)
-        return;
-    shard_begin(copy->shard, POOL_BANS, copy->ban);
-    ((struct ban *)pool_cell(bans, copy->ban))->until_us = 0;
-    pool_slot(bans, copy->ban)->until_s = 0;
-    shard_end(copy->shard);
-}
-
-void limits_forget(struct limits *limits, struct limit_use *use, enum limits_part part, struct moment now)
-{
-    struct call call;
-
-    begin(&call, limits, use, 1, now);
-    judge(&call, false);
-    describe(use, &call.copies[0], call.now);
-    forget_ban(&call.copies[0]);
-    if (part == LIMITS_COUNTER)
-        forget_counter(&call.copies[0]);
-    unlock_shards(&call);
-}
-
 void limits_prefetch_buckets(const struct limits *limits, const struct limit_use *uses, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -448,32 +402,4 @@ struct limits_counts limits_counts(struct limits *limits)
         shard_unlock(shard);
     }
     return counts;
-}
-
-/* Places that are looked at under one lock: they take about as long as a decision. */
-#define LOOKS 256
-
-static uint32_t count_bans(struct shard *shard, uint32_t from, uint32_t now_s, uint64_t *bans)
-{
-    const struct pool *pool = &shard->pools[POOL_BANS];
-    uint32_t           to;
-
-    shard_lock(shard);
-    to = pool->used - from > LOOKS ? from + LOOKS : pool->used;
-    for (uint32_t i = from; i < to; i++)
-        *bans += pool_slot(pool, i)->until_s > now_s;
-    shard_unlock(shard);
-    return to;
-}
-
-uint64_t limits_bans(struct limits *limits, struct moment now)
-{
-    uint32_t now_s = (uint32_t)((now.mono_us + limits->table.ahead_us) / SECOND_US);
-    uint64_t bans = 0;
-
-    for (unsigned i = 0; i < 1u << limits->table.shard_bits; i++) {
-        for (uint32_t at = 0, next; (next = count_bans(&limits->table.shards[i], at, now_s, &bans)) > at; at = next)
-            ;
-    }
-    return bans;
 }

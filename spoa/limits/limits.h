@@ -99,9 +99,10 @@ bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct
 /* What limits_forget() is to make unhappened. */
 enum limits_part { LIMITS_BAN, LIMITS_COUNTER };
 
-/* Forgets the ban on `use->key`; LIMITS_COUNTER: and what its counter has used. `use`, filled as for limits_decide(), is
- * told as by limits_look() what there was. Any thread. */
-void limits_forget(struct limits *limits, struct limit_use *use, enum limits_part part, struct moment now);
+/* Forgets the ban on `key`; LIMITS_COUNTER: and what its counter has used. False: there was nothing. `*ban_us`: what was
+ * left of the ban. Any thread. */
+bool limits_forget(struct limits *limits, uint64_t key, const struct limit *limit, enum limits_part part,
+                   struct moment now, int64_t *ban_us);
 
 /* Asks for the memory that limits_decide() will need, which is far away: for all requests of a batch the first, then
  * for all the second, then decide. Hints only: they read without locks and change no counter. */

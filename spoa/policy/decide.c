@@ -147,7 +147,8 @@ struct span counted_src(const struct request *request, unsigned ipv6_prefix, cha
 }
 
 /* A chain of hashes, each the seed of the next: no two lists of values run together, and nothing is copied. */
-uint64_t decide_key(const struct decider *decider, const struct rule *rule, const struct request *request)
+__attribute__((always_inline)) static inline uint64_t key_of(const struct decider *decider, const struct rule *rule,
+                                                             const struct request *request)
 {
     uint64_t key = XXH3_64bits_withSeed(&rule->state, sizeof rule->state, limits_seed(decider->limits));
 
@@ -165,6 +166,12 @@ uint64_t decide_key(const struct decider *decider, const struct rule *rule, cons
     return key;
 }
 
+/* For others than a request's path, which has it inline. */
+uint64_t decide_key(const struct decider *decider, const struct rule *rule, const struct request *request)
+{
+    return key_of(decider, rule, request);
+}
+
 static void note_uses(const struct decider *decider, const struct request *request, struct decision *decision)
 {
     for (size_t i = 0; i < decision->applied_n; i++) {
@@ -173,7 +180,7 @@ static void note_uses(const struct decider *decider, const struct request *reque
         if (rule->action != RULE_LIMIT)
             continue;
         decision->uses[decision->uses_n++] = (struct limit_use){
-            .key = decide_key(decider, rule, request),
+            .key = key_of(decider, rule, request),
             .limit = &rule->limit,
             .group = (uint16_t)rule->id, /* rather than a hash: the first 65,536 rules are all apart */
             .binding = !rule->shadow && !rule->slow,
