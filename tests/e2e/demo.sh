@@ -47,9 +47,13 @@ for name in steady greedy guesser; do
     esac
 done
 
-# Ended in the middle, and with the agent gone.
+# Ended in the middle, and with the agent gone. It listens at no other TCP address than the one that it named: what else runs
+# on this machine is not in its way.
 begin
 wait_until says 'greedy has had its 30'
+read -ra children < "/proc/${PIDS[demo]}/task/${PIDS[demo]}/children"
+listening=$(for child in "${children[@]}"; do ss -Hltnp | grep "pid=$child,"; done | awk '{ print $4 }' | sort -u)
+[ "$listening" = "$(address)" ] || fail "it listens at: $listening"
 kill "${PIDS[demo]}"
 code=0
 wait "${PIDS[demo]}" || code=$?
