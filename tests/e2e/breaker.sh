@@ -98,6 +98,7 @@ wait_until asks
 # All are checked at the start, and not again soon.
 first_check() { [ "$(checked second)" = 1 ]; }
 wait_until first_check
+wait_until state_is origin2 UP
 # One that only fails in its answers is out after 5 of them, and back after a check that succeeds.
 before=$(asked second)
 is second 500
