@@ -1,4 +1,4 @@
-# The agent on a unix socket; a second one that is asked only while the first is down.
+# The agent on a unix socket; a second one that is asked only while the first is down, which it also is when it hangs.
 AGENT_LISTEN=unix:$TMP/agent.sock start_agent
 mkdir "$TMP/second"
 first_db=$RULES_DB
@@ -21,3 +21,16 @@ AGENT_LISTEN=unix:$TMP/agent.sock start_agent
 is_410() { [ "$(status /who)" = 410 ]; }
 wait_until is_410
 for i in $(seq 10); do expect_status 410 /who; done
+
+kill -STOP "${PIDS[agent]}"
+wait_until is_421
+for i in $(seq 10); do expect_status 421 /who; done
+kill -CONT "${PIDS[agent]}"
+wait_until is_410
+for i in $(seq 10); do expect_status 410 /who; done
+
+# The backup fails, and nobody notices; both do, and everybody passes.
+stop second KILL
+for i in $(seq 10); do expect_status 410 /who; done
+stop agent KILL
+for i in $(seq 10); do expect_status 200 /who; done
