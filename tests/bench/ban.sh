@@ -11,8 +11,8 @@ echo 127.0.0.1 >"$dir/trusted.lst"
 on_core=("${load_core[@]}")
 start_agent ban "$dir/ban.db"
 on_core=("${agent_core[@]}")
-ban_feed=$(free_port)
-start feed_end "$ban_feed" "${load_core[@]}" socat -u "TCP-LISTEN:$ban_feed,bind=127.0.0.1,fork" /dev/null
+port=$(free_port)
+start feed_end "$port" "${load_core[@]}" socat -u "TCP-LISTEN:$port,bind=127.0.0.1,fork" /dev/null
 
 flood() { # asked|banned: a client that the agent denies, or one that it has banned
     declare -A client=([asked]=192.0.2.1 [banned]=192.0.2.2)
@@ -28,12 +28,12 @@ flood() { # asked|banned: a client that the agent denies, or one that it has ban
 for haproxy in $haproxies; do
     section "refusals through $("$haproxy" -v | awk 'NR == 1 { print $1, $3 }')"
     note "$haproxy_rounds rounds of $haproxy_seconds s each, 64 connections of one client, HAProxy on one core"
-    port=$(free_port)
-    RULES_BIND=127.0.0.1:$port RULES_STATS_BIND=127.0.0.1:$(free_port) RULES_SAMPLE_ORIGIN=127.0.0.1:$(free_port) \
-        RULES_AGENT=${address[ban]} RULES_FEED=127.0.0.1:$ban_feed RULES_COARSE_REQUESTS=1000000000 RULES_TIMEOUT=1s \
-        RULES_TRUSTED_PROXIES=$dir/trusted.lst start ban_front "$port" "${agent_core[@]}" "$haproxy" -f haproxy/haproxy.cfg
+    front_core=("${agent_core[@]}")
+    start_front ban_front "$haproxy" haproxy/haproxy.cfg RULES_AGENT="${address[ban]}" RULES_FEED="${address[feed_end]}" \
+        RULES_TRUSTED_PROXIES="$dir/trusted.lst"
+    front_core=()
     # The one that is let through.
-    curl -s -o /dev/null -H 'X-Forwarded-For: 192.0.2.2' "http://127.0.0.1:$port/"
+    curl -s -o /dev/null -H 'X-Forwarded-For: 192.0.2.2' "http://${address[ban_front]}/"
     rounds "$haproxy_rounds" 'asked banned' flood
     heading 'refusals a second'
     row '  the agent is asked' 0 asked.rate

@@ -17,15 +17,6 @@ start_agent bare "$dir/haproxy.db" --no-analytics
 start_null null
 start_null full full
 
-start_haproxy() { # BINARY NAME-OF-AGENT: HAProxy NAME-OF-AGENT_front, asking that agent
-    local port
-    port=$(free_port)
-    RULES_BIND=127.0.0.1:$port RULES_STATS_BIND=127.0.0.1:$(free_port) RULES_SAMPLE_ORIGIN=127.0.0.1:$(free_port) \
-        RULES_AGENT=${address[$2]} RULES_PEER_1=127.0.0.1:$(free_port) RULES_FEED=none RULES_COARSE_REQUESTS=1000000000 \
-        RULES_LOG=127.0.0.1:9 RULES_TIMEOUT=1s \
-        start "$2_front" "$port" "$1" -f haproxy/haproxy.cfg
-}
-
 through_haproxy() { # NAME
     local front agent requests rate
     front=$(cpu_ns "$1_front") agent=$(cpu_ns "$1")
@@ -45,7 +36,9 @@ through_haproxy() { # NAME
 for haproxy in $haproxies; do
     section "through $("$haproxy" -v | awk 'NR == 1 { print $1, $3 }')"
     note "$haproxy_rounds rounds of $haproxy_seconds s each, 64 clients, 1,003 rules of which 3 apply; comparable within a round only"
-    for name in agent bare null full; do start_haproxy "$haproxy" "$name"; done
+    for name in agent bare null full; do
+        start_front "${name}_front" "$haproxy" haproxy/haproxy.cfg RULES_AGENT="${address[$name]}" RULES_FEED=none RULES_LOG=127.0.0.1:9
+    done
     rounds "$haproxy_rounds" 'agent bare null full' through_haproxy
     heading 'CPU us a request: HAProxy'
     row '  with the agent' 2 agent.front_us

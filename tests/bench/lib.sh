@@ -35,7 +35,7 @@ if (($(nproc) > 1)); then
     cores=${cores##*: }
     agent_core=(taskset -c "${cores%%[-,]*}") load_core=(taskset -c "${cores##*[-,]}")
 fi
-on_core=("${agent_core[@]}")
+on_core=("${agent_core[@]}") front_core=()
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -75,6 +75,16 @@ start_agent() { # NAME RULES-DATABASE [OPTION...]
     # Nothing is shared with an agent that runs beside it.
     start "$1" "$port" "${on_core[@]}" build/spoa-rules serve --listen "127.0.0.1:$port" --data "$dir/$1" \
         --runtime "$dir/$1" --log-listen "127.0.0.1:$(free_port)" --rules "$2" "${@:3}"
+}
+
+# HAProxy on ports of its own, without a coarse limit, a log that costs, or others' tables. Files are those beside
+# haproxy.cfg, wherever CONFIGURATION is.
+start_front() { # NAME BINARY CONFIGURATION [NAME=VALUE...]
+    local port
+    port=$(free_port)
+    start "$1" "$port" env RULES_DIR="$PWD/haproxy" RULES_BIND="127.0.0.1:$port" RULES_STATS_BIND="127.0.0.1:$(free_port)" \
+        RULES_SAMPLE_ORIGIN="127.0.0.1:$(free_port)" RULES_PEER_1="127.0.0.1:$(free_port)" RULES_COARSE_REQUESTS=1000000000 \
+        RULES_TIMEOUT=1s "${@:4}" "${front_core[@]}" "$2" -f "$3"
 }
 
 # ---- rounds ----
