@@ -186,7 +186,7 @@ expect_soon() { # STATUS PATH
 }
 
 test_compose() {
-    local service dockerfile network root
+    local service dockerfile network root command
     quietly docker-compose -f "$SOURCES/docker-compose.yml" config -q
     mkdir -p "$WORK"
     docker-compose -f "$SOURCES/docker-compose.yml" config | python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)' > "$COMPOSED"
@@ -233,6 +233,15 @@ test_compose() {
     expect_soon 403 /denied
     expect_soon 429 /limited
     passed "the agent's container is replaced: requests pass meanwhile, and rules and counters are those of before"
+
+    sed -n 's/^docker compose exec agent //p' "$SOURCES/README.md" > "$WORK/commands"
+    [ -s "$WORK/commands" ] || fail "the README has no commands for the agent's container"
+    while read -r command; do
+        eval "in_service agent $command" < /dev/null || fail "the README's: $command"
+    done < "$WORK/commands"
+    expect_soon 429 /items/1
+    [ -s "$WORK/volumes/analytics/reports/today/index.html" ] || fail "no report"
+    passed "the README's commands"
     stop_services
     trap - EXIT
     rm -rf "$WORK"/*-image "$WORK/volumes"
