@@ -217,6 +217,7 @@ static int run(const struct options *options, struct fronts *fronts, const char 
         stop_fronts(fronts);
         return fail("out of memory or threads");
     }
+    log_write(LOG_INFO, "spoa-rules " SPOA_VERSION " is ready");
     if (fronts->feed != NULL)
         log_write(LOG_INFO, "log feed on %s", options->log_listen);
     if (fronts->admin != NULL)

@@ -134,6 +134,7 @@ bool conn_has_input(const struct conn *conn)
 
 void conn_sweep(struct conn *conn, int64_t now_us)
 {
+    static struct log_rate   rate;
     static const char *const waiting[] = {
         [CONN_HELLO] = "said no HELLO in time",
         [CONN_READY] = "began a frame and did not end it in time",
@@ -145,7 +146,7 @@ void conn_sweep(struct conn *conn, int64_t now_us)
             stat_add(&conn->worker->stats->errors_stalled, 1);
             conn_close(conn, false, waiting[conn->state]);
         } else {
-            log_write(LOG_DEBUG, "connection %u %s", conn->id, waiting[conn->state]);
+            log_write_rated(&rate, LOG_DEBUG, "connection %u %s", conn->id, waiting[conn->state]);
             conn_disconnect(conn, SPOP_STATUS_TIMEOUT);
         }
         return;

@@ -102,15 +102,16 @@ static enum outcome on_notify(struct conn *conn, const struct spop_frame *frame)
 /* HAProxy ends connections for reasons of its own: idle, timeout, reload. */
 static void on_disconnect(struct conn *conn, const struct spop_frame *frame)
 {
-    struct span message = SPAN_ABSENT;
-    uint32_t    status;
+    static struct log_rate rate;
+    struct span            message = SPAN_ABSENT;
+    uint32_t               status;
 
     if (!spop_disconnect_parse(frame->payload, &status, &message)) {
         conn_disconnect(conn, SPOP_STATUS_INVALID);
         return;
     }
-    log_write(LOG_DEBUG, "connection %u: HAProxy disconnects with status %u: %.*s", conn->id, status, (int)message.n,
-              message.n == 0 ? "" : message.p);
+    log_write_rated(&rate, LOG_DEBUG, "connection %u: HAProxy disconnects with status %u: %.*s", conn->id, status,
+                    (int)message.n, message.n == 0 ? "" : message.p);
     conn_disconnect(conn, SPOP_STATUS_NORMAL);
 }
 

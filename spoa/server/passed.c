@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define FIRST_FD 3
 
 /* Far more than there are options to name them. */
@@ -122,6 +124,8 @@ bool passed_init(char *error, size_t error_size)
     for (; passed_n < (size_t)n; passed_n++)
         if (!take_stock(passed_n, error, error_size))
             return false;
+    if (n > 0)
+        log_write(LOG_INFO, "listening sockets that were passed: %ld", n);
     return true;
 }
 

@@ -206,6 +206,8 @@ static bool have_file(struct analytics *a)
 
     if (a->writer.db != NULL && (stat(a->path, &st) != 0 || !is_same(&st, &a->opened))) {
         log_write(LOG_WARNING, "%s: removed or replaced; what was written to it went with it", a->path);
+        /* Closing alone would leave what is in its log, and who moved the file moved only the file. */
+        sqlite3_wal_checkpoint_v2(a->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         close_file(a);
         remove_log(a);
         ledger_forget(&a->ledger, a->tallies, a->tallies_n);

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "lib/db.h"
+
 #define RULES "INSERT INTO rules(path, action) VALUES ('/denied', 'deny')"
 
 static struct agent agent;
@@ -165,26 +167,45 @@ START_TEST(each_reload_has_a_line)
 }
 END_TEST
 
-/* analytics.db that was moved away is complete but for what comes later, which is in the new one. */
+static void await_requests(const char *path, const char *wanted)
+{
+    const char *sql = "SELECT ifnull(sum(requests), 0) FROM daily_summary";
+
+    for (int64_t until = clock_ms() + AGENT_PATIENCE_MS; strcmp(db_ask(path, sql), wanted) != 0; usleep(10000))
+        ck_assert_msg(clock_ms() < until, "%s: %s, not %s: %s", path, db_ask(path, sql), wanted, agent_log(&agent));
+}
+
+static void expect_whole(const char *path, const char *requests)
+{
+    await_requests(path, requests);
+    ck_assert_str_eq(db_ask(path, "PRAGMA integrity_check"), "ok");
+    ck_assert_str_eq(db_disagreements(path), "");
+}
+
+/* The one that was moved away has what was decided before, the new one what comes later; what was there stays. */
 START_TEST(analytics_are_opened_again)
 {
-    char        path[96], aside[96];
-    struct stat st;
+    char path[96], aside[96];
 
     init();
     start(want_notices);
     expect_told("READY=1");
     snprintf(path, sizeof path, "%s/analytics.db", agent.dir);
     snprintf(aside, sizeof aside, "%s/old.db", agent.dir);
+    talk_to(agent.address);
+    await_requests(path, "1");
     kill(agent.pid, SIGHUP);
     ck_assert(agent_log_has(&agent, "analytics.db: reopened"));
+    talk_to(agent.address);
+    await_requests(path, "2");
     ck_assert_int_eq(rename(path, aside), 0);
     kill(agent.pid, SIGHUP);
     for (int64_t until = clock_ms() + AGENT_PATIENCE_MS; lines_with("analytics.db: reopened") < 2; usleep(1000))
         ck_assert(clock_ms() < until);
-    ck_assert_int_eq(stat(path, &st), 0);
+    talk_to(agent.address);
     ck_assert_int_eq(agent_stop(&agent), 0);
-    ck_assert_int_gt(stat(path, &st) == 0 ? st.st_size : 0, 0);
+    expect_whole(aside, "2");
+    expect_whole(path, "1");
     end();
 }
 END_TEST
