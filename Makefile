@@ -208,19 +208,19 @@ install: build/spoa-rules
 	    install -D -m $$(test -x $$file && echo 755 || echo 644) $$file $(SHARE)/spoa-rules/$$file || exit; done
 	install -D -m 644 -t $(SHARE)/doc/spoa-rules README.md LICENSE
 	install -D -m 644 -t $(SHARE)/man/man8 spoa/spoa-rules.8
-	install -D -m 644 systemd/spoa-rules.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/spoa-rules.conf
-	install -D -m 644 systemd/spoa-rules.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/spoa-rules.conf
-	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/*.service systemd/*.socket systemd/*.timer
+	install -D -m 644 spoa/systemd/spoa-rules.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/spoa-rules.conf
+	install -D -m 644 spoa/systemd/spoa-rules.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/spoa-rules.conf
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) spoa/systemd/*.service spoa/systemd/*.socket spoa/systemd/*.timer
 	sed -i 's|/usr/bin/spoa-rules|$(PREFIX)/bin/spoa-rules|' $(DESTDIR)$(UNITDIR)/spoa-rules*.service
-	test -e $(DESTDIR)/etc/default/spoa-rules || install -D -m 644 systemd/spoa-rules.default $(DESTDIR)/etc/default/spoa-rules
+	test -e $(DESTDIR)/etc/default/spoa-rules || install -D -m 644 spoa/systemd/spoa-rules.default $(DESTDIR)/etc/default/spoa-rules
 
-## deb           a Debian package, build/deb/*.deb, from systemd/debian
+## deb           a Debian package, build/deb/*.deb, from spoa/systemd/debian
 DEB_TREE := build/deb/spoa-rules-$(VERSION)
 deb: deps-deb
 	rm -rf build/deb
 	mkdir -p $(DEB_TREE)
-	cp -a LICENSE Makefile README.md haproxy rules spoa sql systemd $(DEB_TREE)
-	mv $(DEB_TREE)/systemd/debian $(DEB_TREE)
+	cp -a LICENSE Makefile README.md haproxy rules spoa sql $(DEB_TREE)
+	mv $(DEB_TREE)/spoa/systemd/debian $(DEB_TREE)
 	sed -i 's/@BUILD_PACKAGES@/$(subst $(space),$(comma) ,$(filter-out gcc libc6-dev,$(BUILD_PACKAGES)))/' $(DEB_TREE)/debian/control
 	sed -n 's/^Copyright (c)/Copyright:/p' LICENSE >> $(DEB_TREE)/debian/copyright
 	sed -e '1,/^Copyright/d; /^$$/s/^/./; s/^/ /; 1s/.*/License: Expat/' LICENSE >> $(DEB_TREE)/debian/copyright
