@@ -339,9 +339,11 @@ static void *work(void *context)
     for (int i = 0; i < BATCHES + BATCH; i++)
         many_rules[i].id = i + 1;
     for (int i = 0; i < BATCHES; i++) {
-        sets[i / 3].rules = many_rules + i / 3;
-        sets[i / 3].n = 16 + (size_t)i / 3 % 40;
-        views[i / 3] = (struct ruleset_view){ .held = &sets[i / 3], .generation = 1 + (uint64_t)i / 3 };
+        if (i % 3 == 0) { /* from then on the taking thread may look at it */
+            sets[i / 3].rules = many_rules + i / 3;
+            sets[i / 3].n = 16 + (size_t)i / 3 % 40;
+            views[i / 3] = (struct ruleset_view){ .held = &sets[i / 3], .generation = 1 + (uint64_t)i / 3 };
+        }
         decisions_begin(d, at(NOON + i * (HOUR_US / 1000)), &views[i / 3]);
         for (int j = 0; j < BATCH; j++) {
             const struct request request = from("192.0.2.1", "/");
