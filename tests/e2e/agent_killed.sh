@@ -1,7 +1,7 @@
 # The agent is not there when HAProxy starts; it comes, is killed and comes back: meanwhile everybody is served, nobody
 # waits for it, and hardly a connection to it is tried; afterwards limits hold.
-start_haproxy RULES_TIMEOUT=200ms
-connections() { stat agents BACKEND stot; }
+start_haproxy RULES_TIMEOUT=1s
+connections() { stat agents agent1 stot; }
 waited() { grep -c ' error=1$' "$TMP/haproxy.log"; }
 
 for i in $(seq 30); do
