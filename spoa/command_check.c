@@ -1,10 +1,12 @@
 #include "command_check.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "options.h"
 #include "policy/lint.h"
 #include "store/rules_db.h"
 
@@ -136,7 +138,7 @@ static void print_cost(const struct ruleset *set)
            set->n - set->index.residue_n, set->index.residue_n, residue_us(set));
 }
 
-int check_rules(const char *path, const char *spoe_path)
+static int check_rules(const char *path, const char *spoe_path)
 {
     struct tally    tally = { 0, 0 };
     struct sent     sent = { .n = 0 };
@@ -164,4 +166,18 @@ int check_rules(const char *path, const char *spoe_path)
     }
     arena_fini(&sent.arena);
     return code;
+}
+
+int command_check(int argc, char **argv)
+{
+    static const struct option check_options[] = { { "help", no_argument, NULL, OPTION_HELP },
+                                                   { "spoe", required_argument, NULL, OPTION_SPOE },
+                                                   { NULL, 0, NULL, 0 } };
+    struct options             options = { .spoe = NULL };
+
+    if (!options_read(&options, argc, argv, check_options))
+        return EXIT_USAGE;
+    if (argc - optind != 1)
+        return fail("write: spoa-rules check [--spoe FILE] FILE");
+    return check_rules(argv[optind], options.spoe);
 }

@@ -1,6 +1,7 @@
 #include "command_explain.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static bool set_attributes(const struct ruleset *set, struct request *request, c
     return true;
 }
 
-int explain_request(const char *path, char *const attributes[], size_t n, unsigned ipv6_prefix)
+static int explain_request(const char *path, char *const attributes[], size_t n, unsigned ipv6_prefix)
 {
     struct request  request;
     struct ruleset *set;
@@ -83,7 +84,7 @@ static bool is_plain(struct span name)
 }
 
 /* curl rather than its library, which would bring some thirty others into a daemon that has no use for them. */
-int explain_live(const char *address, char *const attributes[], size_t n)
+static int explain_live(const char *address, char *const attributes[], size_t n)
 {
     static char options[][20] = { "curl",
                                   "-q",
@@ -127,4 +128,24 @@ int explain_live(const char *address, char *const attributes[], size_t n)
     execvp(args[0], args);
     return fail("--live asks by way of curl, which cannot be started: %s; on Debian: apt-get install curl",
                 strerror(errno));
+}
+
+int command_explain(int argc, char **argv)
+{
+    static const struct option explain_options[] = { { "help", no_argument, NULL, OPTION_HELP },
+                                                     { "rules", required_argument, NULL, OPTION_RULES },
+                                                     { "live", optional_argument, NULL, OPTION_LIVE },
+                                                     { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
+                                                     { NULL, 0, NULL, 0 } };
+    struct options             options = { .ipv6_prefix = 64 };
+
+    if (!options_read(&options, argc, argv, explain_options))
+        return EXIT_USAGE;
+    if (options.live != NULL && options.rules != NULL)
+        return fail("write --rules or --live, not both");
+    if (options.live != NULL)
+        return explain_live(options.live, argv + optind, (size_t)(argc - optind));
+    if (options.rules == NULL)
+        return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
+    return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -38,7 +39,7 @@ static bool parse_day(const char *option, const char *text, time_t now, char day
     return FAILED("--%s '%s': write a day such as 2026-11-20, today or yesterday", option, text);
 }
 
-static bool parse_range(const struct report_options *options, time_t now, struct report_range *range)
+static bool parse_range(const struct options *options, time_t now, struct report_range *range)
 {
     if (options->day != NULL) {
         if (options->since != NULL || options->until != NULL)
@@ -181,7 +182,7 @@ static bool write_all(struct sqlite3 *db, const char *path, const struct report_
     return true;
 }
 
-int report_days(const struct report_options *options)
+static int report_days(const struct options *options)
 {
     static struct files files; /* large for a stack */
     struct report_range range;
@@ -207,4 +208,26 @@ int report_days(const struct report_options *options)
         remove_all(&files);
     analytics_close_reader(db);
     return good ? 0 : 2;
+}
+
+int command_report(int argc, char **argv)
+{
+    static const struct option report_options[] = {
+        { "help", no_argument, NULL, OPTION_HELP },
+        { "data", required_argument, NULL, OPTION_DATA },
+        { "output", required_argument, NULL, OPTION_OUTPUT },
+        { "day", required_argument, NULL, OPTION_DAY },
+        { "since", required_argument, NULL, OPTION_SINCE },
+        { "until", required_argument, NULL, OPTION_UNTIL },
+        { NULL, 0, NULL, 0 },
+    };
+    struct options options = { .data = DEFAULT_DATA };
+
+    if (!options_read(&options, argc, argv, report_options))
+        return EXIT_USAGE;
+    if (optind < argc)
+        return fail("'%s': not an option; see spoa-rules --help", argv[optind]);
+    if (options.output == NULL)
+        return fail("write: spoa-rules report --data DIR --day 2026-11-20 --output DIR");
+    return report_days(&options);
 }

@@ -309,64 +309,7 @@ static int serve(int argc, char **argv)
     return code;
 }
 
-/* ---- check, explain, report ---- */
-
-static int check(int argc, char **argv)
-{
-    static const struct option check_options[] = { { "help", no_argument, NULL, OPTION_HELP },
-                                                   { "spoe", required_argument, NULL, OPTION_SPOE },
-                                                   { NULL, 0, NULL, 0 } };
-    struct options             options = { .spoe = NULL };
-
-    if (!options_read(&options, argc, argv, check_options))
-        return EXIT_USAGE;
-    if (argc - optind != 1)
-        return fail("write: spoa-rules check [--spoe FILE] FILE");
-    return check_rules(argv[optind], options.spoe);
-}
-
-static int explain(int argc, char **argv)
-{
-    static const struct option explain_options[] = { { "help", no_argument, NULL, OPTION_HELP },
-                                                     { "rules", required_argument, NULL, OPTION_RULES },
-                                                     { "live", optional_argument, NULL, OPTION_LIVE },
-                                                     { "ipv6-prefix", required_argument, NULL, OPTION_PREFIX },
-                                                     { NULL, 0, NULL, 0 } };
-    struct options             options = { .ipv6_prefix = 64 };
-
-    if (!options_read(&options, argc, argv, explain_options))
-        return EXIT_USAGE;
-    if (options.live != NULL && options.rules != NULL)
-        return fail("write --rules or --live, not both");
-    if (options.live != NULL)
-        return explain_live(options.live, argv + optind, (size_t)(argc - optind));
-    if (options.rules == NULL)
-        return fail("write: spoa-rules explain --rules FILE src=192.0.2.1 method=GET path=/items/1 ...");
-    return explain_request(options.rules, argv + optind, (size_t)(argc - optind), (unsigned)options.ipv6_prefix);
-}
-
-static int report(int argc, char **argv)
-{
-    static const struct option report_options[] = {
-        { "help", no_argument, NULL, OPTION_HELP },
-        { "data", required_argument, NULL, OPTION_DATA },
-        { "output", required_argument, NULL, OPTION_OUTPUT },
-        { "day", required_argument, NULL, OPTION_DAY },
-        { "since", required_argument, NULL, OPTION_SINCE },
-        { "until", required_argument, NULL, OPTION_UNTIL },
-        { NULL, 0, NULL, 0 },
-    };
-    struct options options = { .data = DEFAULT_DATA };
-
-    if (!options_read(&options, argc, argv, report_options))
-        return EXIT_USAGE;
-    if (optind < argc)
-        return fail("'%s': not an option; see spoa-rules --help", argv[optind]);
-    if (options.output == NULL)
-        return fail("write: spoa-rules report --data DIR --day 2026-11-20 --output DIR");
-    return report_days(
-        &(struct report_options){ options.data, options.output, options.day, options.since, options.until });
-}
+/* ---- commands ---- */
 
 /* Where nothing stands behind a standard descriptor, a socket or a database would come to, and log lines go there. */
 static void fill_standard_descriptors(void)
@@ -385,7 +328,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = { { "serve", serve }, { "check", check }, { "explain", explain }, { "report", report } };
+    } commands[] = {
+        { "serve", serve }, { "check", command_check }, { "explain", command_explain }, { "report", command_report }
+    };
 
     fill_standard_descriptors();
     log_init();
