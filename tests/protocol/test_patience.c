@@ -39,7 +39,10 @@ static void others_are_served(void)
     close(fd);
 }
 
-/* Sends, from `total` on in the endless repetition of `bytes`, until nothing is taken for `wait_ms`; the new total. */
+/* Receive buffers stay as they are: the kernel throws away what a buffer that shrinks has no room for, and takes it when it
+ * is sent again, seconds later. That is progress, for which the agent waits on.
+ *
+ * Sends, from `total` on in the endless repetition of `bytes`, until nothing is taken for `wait_ms`; the new total. */
 static size_t stuff(int fd, const char *bytes, size_t n, size_t total, int wait_ms)
 {
     struct pollfd pfd = { .fd = fd, .events = POLLOUT };
@@ -62,8 +65,6 @@ enum { SILENT, CHATTY, BROKEN, DRIPPING, STALLED, WAITING = STALLED + 10 };
 
 static void open_waiting(int *fds, size_t *stuffed, const char *batch, size_t batch_n)
 {
-    int small = 4096;
-
     for (int i = SILENT; i <= BROKEN; i++)
         fds[i] = plain(&agent);
     say(fds[BROKEN], "\0\0\0\x50\x01\0", 6);
@@ -71,7 +72,6 @@ static void open_waiting(int *fds, size_t *stuffed, const char *batch, size_t ba
     say(fds[DRIPPING], "\0\0\xF0\0\x03\0\0\0\x01\x01\x01", 11);
     for (int i = STALLED; i < WAITING; i++) {
         fds[i] = opened(&agent);
-        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         stuffed[i] = stuff(fds[i], batch, batch_n, 0, 200);
     }
 }
@@ -164,13 +164,11 @@ START_TEST(stalled_peers_that_vanish)
     size_t        cap = 1000 * 64, n;
     char         *bytes = malloc(cap);
     struct linger reset = { .l_onoff = 1 };
-    int           small = 4096;
 
     n = batch_put(bytes, cap, 0, 1000);
     for (int i = 0; i < 6; i++) {
         int fd = opened(&agent);
 
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         stuff(fd, bytes, n, 0, 200);
         if (i % 2 == 0)
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
