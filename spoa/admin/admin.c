@@ -40,12 +40,14 @@ struct admin {
     struct admin_sources sources;
     struct MHD_Daemon   *daemon; /* NULL: not started */
     struct metrics      *metrics;
-    struct ruleset_view  view;
     pthread_t            thread;
     bool                 has_thread;
 };
 
-/* ---- answers ---- */
+/* ---- answers ----
+ *
+ * The rule set is held for as long as one takes: the next question may never come, and a replaced set would stay in
+ * memory until then. */
 
 /* Puts what comes behind `format` into one text. */
 struct text {
@@ -56,6 +58,7 @@ struct text {
 
 static bool text_begin(struct text *text)
 {
+    text->bytes = NULL;
     text->out = open_memstream(&text->bytes, &text->n);
     return text->out != NULL;
 }
@@ -67,9 +70,8 @@ static enum MHD_Result send_as(struct MHD_Connection *connection, unsigned statu
     struct MHD_Response *response;
     enum MHD_Result      result;
 
-    if (fclose(text->out) != 0)
-        return MHD_NO;
-    response = MHD_create_response_from_buffer(text->n, text->bytes, MHD_RESPMEM_MUST_FREE);
+    response =
+        fclose(text->out) != 0 ? NULL : MHD_create_response_from_buffer(text->n, text->bytes, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
         free(text->bytes);
         return MHD_NO;
@@ -113,11 +115,13 @@ static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, c
 
 static enum MHD_Result get_metrics(struct admin *admin, struct MHD_Connection *connection)
 {
-    struct text text;
+    struct ruleset_view view = { .held = NULL };
+    struct text         text;
 
     if (!text_begin(&text))
         return MHD_NO;
-    metrics_write(admin->metrics, ruleset_refresh(admin->sources.slot, &admin->view), text.out);
+    metrics_write(admin->metrics, ruleset_refresh(admin->sources.slot, &view), text.out);
+    ruleset_release(&view);
     return send_as(connection, MHD_HTTP_OK, TEXT_METRICS, NULL, &text);
 }
 
@@ -191,6 +195,7 @@ struct target {
 
 static enum MHD_Result get_live(struct admin *admin, struct MHD_Connection *connection, const struct target *target)
 {
+    struct ruleset_view view = { .held = NULL };
     struct query        query = { .n = 0 };
     struct live_request request = { .sources = &admin->sources, .attributes = query.attributes };
     struct text         text;
@@ -203,11 +208,12 @@ static enum MHD_Result get_live(struct admin *admin, struct MHD_Connection *conn
     if (!text_begin(&text))
         return MHD_NO;
     request.n = query.n;
-    request.set = ruleset_refresh(admin->sources.slot, &admin->view);
+    request.set = ruleset_refresh(admin->sources.slot, &view);
     if (target->rule == 0)
         status = live_explain(&request, text.out);
     else
         status = live_forget(&request, target->rule, target->part, text.out);
+    ruleset_release(&view);
     return send_text(connection, status, &text);
 }
 
@@ -386,7 +392,6 @@ void admin_stop(struct admin *admin)
     close(admin->fd);
     endpoint_forget(admin->address);
     close(admin->stop_fd);
-    ruleset_release(&admin->view);
     metrics_free(admin->metrics);
     free(admin);
 }
