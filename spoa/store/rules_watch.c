@@ -214,8 +214,19 @@ void rules_watch_reload(struct rules_watch *watch)
 {
     atomic_store(&watch->reload, true);
     eventfd_write(watch->wake_fd, 1);
-    while (sem_wait(&watch->reloaded) != 0)
-        ;
+}
+
+bool rules_watch_reloaded(struct rules_watch *watch, struct timespec patience)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += patience.tv_sec + (until.tv_nsec + patience.tv_nsec) / 1000000000;
+    until.tv_nsec = (until.tv_nsec + patience.tv_nsec) % 1000000000;
+    while (sem_clockwait(&watch->reloaded, CLOCK_MONOTONIC, &until) != 0)
+        if (errno != EINTR)
+            return false;
+    return true;
 }
 
 void rules_watch_stop(struct rules_watch *watch)

@@ -2,6 +2,9 @@
 #ifndef STORE_RULES_WATCH_H
 #define STORE_RULES_WATCH_H
 
+#include <stdbool.h>
+#include <time.h>
+
 #include "policy/publish.h"
 #include "store/rules_file.h"
 
@@ -14,9 +17,13 @@ struct rules_watch;
 struct rules_watch *rules_watch_start(const char *path, struct rules_stamp first, struct ruleset_slot *slot,
                                       void (*published)(void *context), void *context);
 
-/* Reads the file at once, also if it did not change, and returns when it is taken over, refused, or found locked: the
- * log says which. Locked, it is tried again as after a change. Main thread. */
+/* Has the file read at once, also if it did not change; each call is followed by rules_watch_reloaded() until that is
+ * true. Main thread. */
 void rules_watch_reload(struct rules_watch *watch);
+
+/* Waits until the file is taken over, refused, or found locked: the log says which. Locked, it is tried again as after
+ * a change. False: not within that time. */
+bool rules_watch_reloaded(struct rules_watch *watch, struct timespec patience);
 
 /* Waits for the thread to end: at most as long as one compilation takes. */
 void rules_watch_stop(struct rules_watch *watch);

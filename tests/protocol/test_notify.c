@@ -1,5 +1,5 @@
-/* What the agent tells systemd: that it is ready, reloads, stops, and that it does not hang; and how its log looks in the
- * journal. SIGHUP belongs here: systemd sends it to reload. */
+/* What the agent tells systemd: that it is ready, reloads, stops, and that it does not hang; and how its log looks in
+ * the journal. SIGHUP belongs here: systemd sends it to reload. */
 #include "expect.h"
 
 #include <dirent.h>
@@ -237,26 +237,60 @@ static pid_t thread_named(const char *wanted)
     return found;
 }
 
+/* The thread hangs until it is detached. */
+static pid_t hang(const char *name)
+{
+    pid_t thread = thread_named(name);
+    int   status;
+
+    ck_assert_int_gt(thread, 0);
+    ck_assert_msg(ptrace(PTRACE_SEIZE, thread, NULL, NULL) == 0, "%s", strerror(errno));
+    ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, thread, NULL, NULL), 0);
+    ck_assert_int_eq(waitpid(thread, &status, __WALL), thread);
+    return thread;
+}
+
 START_TEST(a_worker_that_hangs_is_told_by_silence)
 {
     pid_t worker;
-    int   status, told_n = 0;
+    int   told_n = 0;
 
     init();
     start(want_watchdog);
     expect_told("READY=1");
     expect_told("WATCHDOG=1");
     expect_told("WATCHDOG=1");
-    worker = thread_named("spoa-worker-0");
-    ck_assert_int_gt(worker, 0);
-    ck_assert_msg(ptrace(PTRACE_SEIZE, worker, NULL, NULL) == 0, "%s", strerror(errno));
-    ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, worker, NULL, NULL), 0);
-    ck_assert_int_eq(waitpid(worker, &status, __WALL), worker);
+    worker = hang("spoa-worker-0");
     /* Its latest turn may still be told. */
     while (is_told(2000))
         ck_assert_int_lt(told_n++, 3);
     ck_assert_int_eq(ptrace(PTRACE_DETACH, worker, NULL, NULL), 0);
     expect_told("WATCHDOG=1");
+    ck_assert_int_eq(agent_stop(&agent), 0);
+    end();
+}
+END_TEST
+
+/* A reload that takes long is no hanging agent, whose rules are in force meanwhile. */
+START_TEST(a_long_reload_is_watched)
+{
+    pid_t loader;
+
+    init();
+    start(want_watchdog);
+    expect_told("READY=1");
+    loader = hang("spoa-rules-db");
+    kill(agent.pid, SIGHUP);
+    do
+        ck_assert(is_told(AGENT_PATIENCE_MS));
+    while (strncmp(told, "RELOADING=1", 11) != 0);
+    for (int i = 0; i < 5; i++)
+        expect_told("WATCHDOG=1");
+    talk_to(agent.address);
+    ck_assert_int_eq(ptrace(PTRACE_DETACH, loader, NULL, NULL), 0);
+    do
+        ck_assert(is_told(AGENT_PATIENCE_MS));
+    while (strcmp(told, "READY=1") != 0);
     ck_assert_int_eq(agent_stop(&agent), 0);
     end();
 }
@@ -315,6 +349,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, each_reload_has_a_line);
     tcase_add_test(cases, analytics_are_opened_again);
     tcase_add_test(cases, a_worker_that_hangs_is_told_by_silence);
+    tcase_add_test(cases, a_long_reload_is_watched);
     tcase_add_test(cases, priorities_for_the_journal);
 }
 
