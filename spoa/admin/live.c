@@ -82,7 +82,7 @@ static unsigned forget(const struct decider *decider, const struct rule *rule, c
         return NOT_FOUND;
     }
     log_write(LOG_INFO, "admin: rule %" PRId64 " forgets %s of %s (%" PRId64 " s of a ban were left)", rule->id,
-              part == LIMITS_BAN ? "the ban" : "ban and counter", key, (ban_us + 999999) / 1000000);
+              part == LIMITS_BAN ? "the ban" : "ban and counter", key, moment_seconds_up(ban_us));
     fprintf(out, "rule %" PRId64 ": %s %s\n", rule->id, key,
             part == LIMITS_BAN ? "is not banned any more" : "begins anew");
     if (ban_us > 0 && is_by_src(rule))

@@ -16,7 +16,13 @@ struct moment {
 /* Reads CLOCK_BOOTTIME (which goes on over a suspend) and CLOCK_REALTIME. Any thread. */
 struct moment moment_now(void);
 
-/* The clock of `mono_us` in nanoseconds, to measure how long something takes; and the moment at which it showed that. */
+/* Rounded up, for what somebody is told to wait. */
+static inline int64_t moment_seconds_up(int64_t us)
+{
+    return (us + SECOND_US - 1) / SECOND_US;
+}
+
+/* The clock of `mono_us` in nanoseconds, to measure how long something takes; the moment at which it showed that. */
 int64_t       moment_mono_ns(void);
 struct moment moment_from_ns(int64_t mono_ns);
 

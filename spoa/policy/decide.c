@@ -190,14 +190,9 @@ static void note_uses(const struct decider *decider, const struct request *reque
 
 /* ---- the verdict ---- */
 
-static int64_t seconds_up(int64_t us)
-{
-    return (us + 999999) / 1000000;
-}
-
 static void set_tightest(struct decision *decision, const struct rule *rule, const struct limit_use *use)
 {
-    int64_t reset_s = seconds_up(use->reset_us);
+    int64_t reset_s = moment_seconds_up(use->reset_us);
 
     if (decision->tightest != NULL && (use->remaining > decision->remaining ||
                                        (use->remaining == decision->remaining && reset_s <= decision->reset_s)))
@@ -239,7 +234,7 @@ static void judge_limits(struct decision *decision)
                 decision->rule = rule;
             }
             if (use->used_up && use->binding) {
-                int64_t retry_s = seconds_up(use->retry_us);
+                int64_t retry_s = moment_seconds_up(use->retry_us);
 
                 if (retry_s > decision->retry_after_s)
                     decision->retry_after_s = retry_s;

@@ -81,11 +81,6 @@ void explain_key(const struct decider *decider, const struct ruleset *set, const
     }
 }
 
-static int64_t seconds_up(int64_t us)
-{
-    return (us + 999999) / 1000000;
-}
-
 /* A ban leaves nothing, whatever the counter has left. */
 static void print_use(FILE *out, const struct rule *rule, const struct limit_use *use)
 {
@@ -93,16 +88,16 @@ static void print_use(FILE *out, const struct rule *rule, const struct limit_use
 
     fputs("         now: ", out);
     if (use->ban_us > 0)
-        fprintf(out, "banned for %" PRId64 " s more; the next one passes in %" PRId64 " s\n", seconds_up(use->ban_us),
-                seconds_up(use->retry_us));
+        fprintf(out, "banned for %" PRId64 " s more; the next one passes in %" PRId64 " s\n",
+                moment_seconds_up(use->ban_us), moment_seconds_up(use->retry_us));
     else if (use->used_up)
         fprintf(out,
                 "%" PRId64 " of %" PRId64 " used, none left; the next one passes in %" PRId64 " s, all in %" PRId64
                 " s\n",
-                all, all, seconds_up(use->retry_us), seconds_up(use->reset_us));
+                all, all, moment_seconds_up(use->retry_us), moment_seconds_up(use->reset_us));
     else if (use->reset_us > 0)
         fprintf(out, "%" PRId64 " of %" PRId64 " used, %" PRId64 " left; all in %" PRId64 " s\n", all - use->remaining,
-                all, use->remaining, seconds_up(use->reset_us));
+                all, use->remaining, moment_seconds_up(use->reset_us));
     else
         fprintf(out, "0 of %" PRId64 " used\n", all);
 }

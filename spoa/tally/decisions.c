@@ -256,7 +256,7 @@ static void add_shadow(struct decisions *d, const struct tally_request *request,
                         .status = rule->status != 0 ? rule->status
                                   : limit != NULL   ? 429
                                                     : 403,
-                        .retry_after_s = limit != NULL ? (limit->retry_us + 999999) / 1000000 : 0,
+                        .retry_after_s = limit != NULL ? moment_seconds_up(limit->retry_us) : 0,
                     });
     }
 }
