@@ -10,8 +10,8 @@
  * no reason to end. First of all. */
 void attend_block_signals(void);
 
-/* Returns when SIGTERM or SIGINT comes, with its number. SIGHUP reads rules.db again, whether it changed or not, and opens
- * analytics.db again (NULL: there is none). The log is standard error: whoever is behind that rotates it. */
+/* Returns when SIGTERM or SIGINT comes, with its number. SIGHUP reads rules.db again, whether it changed or not, and
+ * opens analytics.db again (NULL: there is none). The log is standard error: whoever is behind that rotates it. */
 int attend(struct server *server, struct rules_watch *watch, struct analytics *analytics);
 
 #endif

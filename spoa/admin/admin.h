@@ -6,9 +6,10 @@
  *   DELETE /rules/7/ban?src=192.0.2.1      forgets a ban
  *   DELETE /rules/7/counter?src=192.0.2.1  and what the counter has used
  *
- * Who can connect may do all of that; so it listens on loopback addresses and unix sockets only. A web page in a browser
- * of this machine can connect as well: what has another Host than a loopback one (a name that its owner points here) is
- * refused, and so is DELETE with an Origin, which browsers do not send across sites without asking first anyway.
+ * Who can connect may do all of that; so it listens on loopback addresses and unix sockets only. A web page in a
+ * browser of this machine can connect as well: what has another Host than a loopback one (a name that its owner points
+ * here) is refused, and so is DELETE with an Origin, which browsers do not send across sites without asking first
+ * anyway.
  *
  * One thread, with an event loop of libmicrohttpd's in it. Connections, the bytes of a request and how long a peer may
  * be silent are bounded. */

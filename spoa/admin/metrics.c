@@ -1,5 +1,5 @@
-/* Names and units follow Prometheus' conventions, which `promtool check metrics` knows: base units, _total for what only
- * grows, and names without prefix for what every process has. */
+/* Names and units follow Prometheus' conventions, which `promtool check metrics` knows: base units, _total for what
+ * only grows, and names without prefix for what every process has. */
 #include "admin/metrics.h"
 
 #include <dirent.h>

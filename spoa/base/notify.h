@@ -1,5 +1,5 @@
-/* What the agent tells systemd about itself, as sd_notify(3) has it: a datagram of lines VARIABLE=value to the socket that
- * NOTIFY_SOCKET names. So little needs no libsystemd, see server/passed.h. Where nobody asked to be told, nothing
+/* What the agent tells systemd about itself, as sd_notify(3) has it: a datagram of lines VARIABLE=value to the socket
+ * that NOTIFY_SOCKET names. So little needs no libsystemd, see server/passed.h. Where nobody asked to be told, nothing
  * happens. */
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H

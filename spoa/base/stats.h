@@ -18,8 +18,8 @@
         SAMPLE(slowed, "verdict=\"slow\"")                                                                             \
         SAMPLE(denied, "verdict=\"deny\"")                                                                             \
     FAMILY(counter, "undecidable_total", 1,                                                                            \
-           "Questions without our message (allowed), with more rules than may apply (denied), with patterns that took "  \
-           "too long (taken as matching).")                                                                            \
+           "Questions without our message (allowed), with more rules than may apply (denied), with patterns that "     \
+           "took too long (taken as matching).")                                                                       \
         SAMPLE(no_message, "reason=\"no_message\"")                                                                    \
         SAMPLE(too_many_rules, "reason=\"too_many_rules\"")                                                            \
         SAMPLE(patterns_too_slow, "reason=\"patterns_too_slow\"")                                                      \
@@ -50,7 +50,7 @@
     FAMILY(counter, "reloads_total", 1, "Changes of the rules database, by whether they were taken over.")             \
         SAMPLE(reloads_ok, "result=\"ok\"")                                                                            \
         SAMPLE(reloads_failed, "result=\"failed\"")                                                                    \
-    FAMILY(gauge, "rules_current", 1, "1: the rules in force are those of the database; 0: it is gone or was refused.") \
+    FAMILY(gauge, "rules_current", 1, "1: the rules in force are those of the database; 0: it is gone or refused.")     \
         SAMPLE(rules_current, "")                                                                                      \
     FAMILY(gauge, "rules_loaded_time_seconds", 1e6, "Unix time at which the rules in force were loaded.")              \
         SAMPLE(rules_loaded_us, "")

@@ -43,9 +43,9 @@ bool image_restore(const struct image *image, struct limits *limits, const char 
  * snapshots will have it too. */
 void image_begin(struct limits *limits, const char *boot, uint64_t run, struct moment now);
 
-/* Writes a snapshot to an empty file. Shards are copied one after the other, each under its lock (for 0.1 ms
- * in a table of a million counters, 0.5 ms in one of 16 million); the disk is waited for without any. `in_use`: there is
- * a pause before each. Any thread. False: errno. */
+/* Writes a snapshot to an empty file. Shards are copied one after the other, each under its lock (for 0.1 ms in a table
+ * of a million counters, 0.5 ms in one of 16 million); the disk is waited for without any. `in_use`: there is a pause
+ * before each. Any thread. False: errno. */
 bool image_save(struct limits *limits, int fd, const char *boot, struct moment now, bool in_use);
 
 #endif

@@ -99,8 +99,8 @@ bool limits_look(struct limits *limits, struct limit_use *uses, size_t n, struct
 /* What limits_forget() is to make unhappened. */
 enum limits_part { LIMITS_BAN, LIMITS_COUNTER };
 
-/* Forgets the ban on `key`; LIMITS_COUNTER: and what its counter has used. False: there was nothing. `*ban_us`: what was
- * left of the ban. Any thread. */
+/* Forgets the ban on `key`; LIMITS_COUNTER: and what its counter has used. False: there was nothing. `*ban_us`: what
+ * was left of the ban. Any thread. */
 bool limits_forget(struct limits *limits, uint64_t key, const struct limit *limit, enum limits_part part,
                    struct moment now, int64_t *ban_us);
 

@@ -190,8 +190,8 @@ static void keep_rest(struct conn *conn, struct span rest)
 }
 
 /* Whether these answers, which are about to be sent, are the last ones. What HAProxy asks before it reads so is lost: a
- * moment is chosen when all it asked is answered, and answers and DISCONNECT go out with one write. Under load there are
- * thousands of such moments a second. */
+ * moment is chosen when all it asked is answered, and answers and DISCONNECT go out with one write. Under load there
+ * are thousands of such moments a second. */
 static bool is_time_to_end(const struct conn *conn)
 {
     const struct worker *worker = conn->worker;

@@ -8,8 +8,8 @@
 /* Connections that wait to be accepted: after a reload HAProxy opens all of its own at once. */
 #define ENDPOINT_BACKLOG 1024
 
-/* A listening, non-blocking socket: the one that was passed for this address (see passed.h), else a new one. False: `error` says what is wrong with the address, in one line that names
- * it.
+/* A listening, non-blocking socket: the one that was passed for this address (see passed.h), else a new one. False:
+ * `error` says what is wrong with the address, in one line that names it.
  *
  * A socket file that nobody listens on any more is replaced, one that somebody does is not. The file is open to every
  * local user, as a loopback port is: the permissions of its directory say who may connect. A passed one is as it is. */

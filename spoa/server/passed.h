@@ -1,9 +1,9 @@
 /* Listening sockets that were opened for the agent by who started it: systemd's socket activation, sd_listen_fds(3).
  * They outlive the agent, so that who connects while it is restarted waits in their queue and is not refused.
  *
- * The protocol is two environment variables and the descriptors from 3 on. Linking libsystemd for it would load liblzma,
- * libzstd, libgcrypt and more into a daemon that reads from the network. All calls are for the main thread, but for
- * passed_is(). */
+ * The protocol is two environment variables and the descriptors from 3 on. Linking libsystemd for it would load
+ * liblzma, libzstd, libgcrypt and more into a daemon that reads from the network. All calls are for the main thread,
+ * but for passed_is(). */
 #ifndef SERVER_PASSED_H
 #define SERVER_PASSED_H
 

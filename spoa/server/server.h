@@ -39,13 +39,13 @@ void server_refresh(struct server *server);
  * thread. */
 bool server_turns(struct server *server);
 
-/* Whether each worker's loop turns within the patience, of a second or more; `*silent`: the number of one that does not,
- * from 0. Wakes them all, and waits: some microseconds, where all is well. One thread, which need not be that of
+/* Whether each worker's loop turns within the patience, of a second or more; `*silent`: the number of one that does
+ * not, from 0. Wakes them all, and waits: some microseconds, where all is well. One thread, which need not be that of
  * server_turns(). */
 bool server_answers(struct server *server, unsigned patience_ms, unsigned *silent);
 
-/* Stops accepting, and ends each connection with DISCONNECT 0: together with its next answers, when nothing is left to be
- * answered, or when nothing was asked for some 30 ms. That is done in as many ms, but for peers that do not read or
+/* Stops accepting, and ends each connection with DISCONNECT 0: together with its next answers, when nothing is left to
+ * be answered, or when nothing was asked for some 30 ms. That is done in as many ms, but for peers that do not read or
  * do not end a frame, which are dropped after SERVER_DRAIN_S. Then ends all threads and frees the server, started or
  * not. */
 void server_stop(struct server *server);

@@ -152,7 +152,8 @@ static bool tick(struct analytics *a, bool last)
 
 /* ---- the thread ---- */
 
-/* Where another file has come to its place, analytics_have_file() sees to it; the same one is closed and opened, too. */
+/* Where another file has come to its place, analytics_have_file() sees to it; the same one is closed and opened,
+ * too. */
 static void reopen(struct analytics *a)
 {
     if (analytics_have_file(a))
@@ -192,8 +193,8 @@ static void write_the_last(struct analytics *a)
               ledger_waiting(&a->ledger));
 }
 
-/* What is tallied is merged with what an earlier run wrote today, and for that needs its seed. Opening the file to write
- * waits for the disk several times, and decisions would wait for it: the thread does that. */
+/* What is tallied is merged with what an earlier run wrote today, and for that needs its seed. Opening the file to
+ * write waits for the disk several times, and decisions would wait for it: the thread does that. */
 static void read_seed(struct analytics *a)
 {
     char     error[400];

@@ -39,8 +39,8 @@ bool analytics_start(struct analytics *analytics, struct decisions *const *talli
  * how it went. Any thread; NULL is allowed. */
 void analytics_reopen(struct analytics *analytics);
 
-/* While decisions go on, before their end: ends the thread, which writes all there is by then and leaves the file as its
- * readers need it, so that little is left to analytics_close(). NULL is allowed. */
+/* While decisions go on, before their end: ends the thread, which writes all there is by then and leaves the file as
+ * its readers need it, so that little is left to analytics_close(). NULL is allowed. */
 void analytics_wind_up(struct analytics *analytics);
 
 /* After the last decision: writes what there is, for some seconds if it must. NULL is allowed. */

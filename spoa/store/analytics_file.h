@@ -26,8 +26,8 @@ void analytics_set_stray_log_aside(const char *path);
 struct sqlite3 *analytics_open_writer(const char *path, char *error, size_t size);
 
 /* Takes the file out of WAL mode, since whoever may read it but not write into its directory cannot open a database in
- * WAL mode that nobody else has open. It can still be written to, which waits for the disk each time. A reader that is in
- * the middle of something for more than a second prevents it: nothing is lost, and the next clean stop does it. */
+ * WAL mode that nobody else has open. It can still be written to, which waits for the disk each time. A reader that is
+ * in the middle of something for more than a second prevents it: nothing is lost, and the next clean stop does it. */
 void analytics_leave_wal(struct sqlite3 *db);
 
 /* The same if need be, and closes what analytics_open_writer() opened, which may be NULL. */

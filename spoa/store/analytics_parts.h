@@ -1,6 +1,7 @@
 /* What the parts of analytics.c share. All is the writing thread's, but where it says so.
  *
- * analytics_place.c keeps a database open at the path, whatever happens to the file there, and tells of trouble once. */
+ * analytics_place.c keeps a database open at the path, whatever happens to the file there, and tells of trouble
+ * once. */
 #ifndef STORE_ANALYTICS_PARTS_H
 #define STORE_ANALYTICS_PARTS_H
 
