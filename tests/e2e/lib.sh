@@ -84,7 +84,6 @@ start_agent() { # [OPTION...]
     wait_until test -s "$RULES_DB"
 }
 
-# The origin's breaker stays closed: requests that come before the agent was found pass, also to an origin that is not there yet.
 # As systemd does it: listening sockets that outlive the agent, which is started again whenever it ends. TMP/agent.pid has
 # its pid.
 keep_agent() { # [OPTION...]
@@ -94,6 +93,8 @@ keep_agent() { # [OPTION...]
     wait_until test -s "$RULES_DB"
 }
 
+# The origin's breaker stays closed: requests that come before the agent was found pass, also to an origin that is not there
+# yet.
 start_haproxy() { # [NAME=VALUE...]: settings that differ from these
     start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
         RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s \
