@@ -9,6 +9,7 @@
 
 #include "options.h"
 #include "policy/explain.h"
+#include "server/endpoint.h"
 #include "store/rules_db.h"
 
 static void log_problem(void *context, const struct problem *problem)
@@ -72,8 +73,6 @@ static int explain_request(const char *path, char *const attributes[], size_t n,
 
 /* ---- of the running agent ---- */
 
-#define UNIX_PREFIX "unix:"
-
 /* What may stand in a query as it is. */
 static bool is_plain(struct span name)
 {
@@ -100,7 +99,7 @@ static int explain_live(const char *address, char *const attributes[], size_t n)
                                   "--data-urlencode" };
     enum { UNIX_SOCKET = 10, DATA = 11 };
     char  *args[UNIX_SOCKET + 4 + 2 * ATTRIBUTES_MAX], where[300], url[300];
-    bool   is_unix = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+    bool   is_unix = strncmp(address, ENDPOINT_UNIX, strlen(ENDPOINT_UNIX)) == 0;
     size_t at = 0;
 
     if (n > ATTRIBUTES_MAX)
@@ -111,7 +110,7 @@ static int explain_live(const char *address, char *const attributes[], size_t n)
     }
     if (is_unix) {
         args[at++] = options[UNIX_SOCKET];
-        snprintf(where, sizeof where, "%s", address + strlen(UNIX_PREFIX));
+        snprintf(where, sizeof where, "%s", address + strlen(ENDPOINT_UNIX));
         args[at++] = where;
     }
     snprintf(url, sizeof url, "http://%.200s/explain", is_unix ? "localhost" : address);

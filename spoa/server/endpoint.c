@@ -13,8 +13,6 @@
 
 #include "server/passed.h"
 
-#define UNIX_PREFIX "unix:"
-
 struct failure {
     const char *address;
     char       *error;
@@ -139,7 +137,7 @@ bool endpoint_is_remote(const char *address)
     struct in_addr  in;
     char            copy[128], *host, *port;
 
-    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0 || strlen(address) >= sizeof copy)
+    if (strncmp(address, ENDPOINT_UNIX, strlen(ENDPOINT_UNIX)) == 0 || strlen(address) >= sizeof copy)
         return false;
     strcpy(copy, address);
     if (!split(copy, &host, &port))
@@ -153,8 +151,8 @@ bool endpoint_listen(const char *address, int *fd, char *error, size_t error_siz
 {
     struct failure f = { address, error, error_size };
 
-    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-        return listen_unix(&f, address + strlen(UNIX_PREFIX), fd);
+    if (strncmp(address, ENDPOINT_UNIX, strlen(ENDPOINT_UNIX)) == 0)
+        return listen_unix(&f, address + strlen(ENDPOINT_UNIX), fd);
     return listen_tcp(&f, fd);
 }
 
@@ -162,9 +160,9 @@ void endpoint_forget(const char *address)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
-    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
+    if (strncmp(address, ENDPOINT_UNIX, strlen(ENDPOINT_UNIX)) != 0)
         return;
-    strcpy(sa.sun_path, address + strlen(UNIX_PREFIX)); /* it has been listened on: it fits */
+    strcpy(sa.sun_path, address + strlen(ENDPOINT_UNIX)); /* it has been listened on: it fits */
     if (!passed_has((const struct sockaddr *)&sa) && is_abandoned(&sa))
         unlink(sa.sun_path);
 }

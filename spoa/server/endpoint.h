@@ -8,6 +8,9 @@
 /* Connections that wait to be accepted: after a reload HAProxy opens all of its own at once. */
 #define ENDPOINT_BACKLOG 1024
 
+/* What the path of a socket stands behind. */
+#define ENDPOINT_UNIX "unix:"
+
 /* A listening, non-blocking socket: the one that was passed for this address (see passed.h), else a new one. False:
  * `error` says what is wrong with the address, in one line that names it.
  *
