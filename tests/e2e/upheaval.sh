@@ -16,8 +16,7 @@ decided() { [ "$(status /denied)" = 403 ]; }
 wait_until decided
 
 # Until it is told to end, below.
-wrk -t 1 -c 32 -d 100 --timeout 10s -s "$HERE/upheaval.lua" "http://$FRONT/" > "$TMP/wrk" 2>&1 &
-load=$!
+start load wrk -t 1 -c 32 -d 100 --timeout 10s -s "$HERE/upheaval.lua" "http://$FRONT/"
 
 # Ends it with a signal; the next one runs when this returns.
 end_agent() { # SIGNAL
@@ -44,14 +43,14 @@ for event in "${events[@]}"; do
 done
 wait_until decided
 sleep 1
-kill -INT "$load" || fail "the load ended before the events did: $(cat "$TMP/wrk")"
-wait "$load" || fail "wrk: $(cat "$TMP/wrk")"
+kill -INT "${PIDS[load]}" || fail "the load ended before the events did: $(cat "$TMP/load.log")"
+wait "${PIDS[load]}" || fail "wrk: $(cat "$TMP/load.log")"
 
-counted=$(grep '^requests=' "$TMP/wrk") || fail "wrk: $(cat "$TMP/wrk")"
+counted=$(grep '^requests=' "$TMP/load.log") || fail "wrk: $(cat "$TMP/load.log")"
 declare -A count
 for pair in $counted; do
     count[${pair%%=*}]=${pair#*=}
 done
-[ "${count[wrong]}" = 0 ] && [ "${count[errors]}" = 0 ] || fail "clients saw errors: $(cat "$TMP/wrk")"
-[ "${count[decided]}" -gt 0 ] || fail "nothing was decided: $(cat "$TMP/wrk")"
+[ "${count[wrong]}" = 0 ] && [ "${count[errors]}" = 0 ] || fail "clients saw errors: $(cat "$TMP/load.log")"
+[ "${count[decided]}" -gt 0 ] || fail "nothing was decided: $(cat "$TMP/load.log")"
 note "$((SECONDS - began)) s, ${#events[@]} events: ${count[undecided]} of ${count[requests]} requests undecided, 0 errors"
