@@ -31,8 +31,11 @@
 /* A worker that does not come round within this time is not working. */
 #define WORKER_PATIENCE_MS 1000
 
-#define TEXT_PLAIN         "text/plain; charset=utf-8"
-#define TEXT_METRICS       "text/plain; version=0.0.4; charset=utf-8"
+/* Counts are taken from the workers that often at least. */
+#define TAKE_INTERVAL_MS 60000
+
+#define TEXT_PLAIN       "text/plain; charset=utf-8"
+#define TEXT_METRICS     "text/plain; version=0.0.4; charset=utf-8"
 
 struct admin {
     const char          *address;
@@ -322,11 +325,12 @@ static void *run(void *context)
     MHD_UNSIGNED_LONG_LONG wait_ms;
 
     do {
-        int timeout_ms = -1;
+        int timeout_ms = TAKE_INTERVAL_MS;
 
-        if (MHD_get_timeout(admin->daemon, &wait_ms) == MHD_YES)
-            timeout_ms = wait_ms < 60000 ? (int)wait_ms : 60000;
+        if (MHD_get_timeout(admin->daemon, &wait_ms) == MHD_YES && wait_ms < TAKE_INTERVAL_MS)
+            timeout_ms = (int)wait_ms;
         poll(fds, 2, timeout_ms);
+        metrics_take(admin->metrics);
         if (fds[0].revents == 0)
             serve(admin->daemon);
     } while (fds[0].revents == 0);

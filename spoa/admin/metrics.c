@@ -246,14 +246,21 @@ static void put_process(struct page *p, const struct metrics *m)
     single(p, "gauge", "process_open_fds", "Open descriptors.", open_descriptors());
 }
 
+void metrics_take(struct metrics *m)
+{
+    const struct admin_sources *sources = m->sources;
+
+    if (sources->takes_totals)
+        totals_take(sources->totals, sources->tallies, sources->tallies_n);
+}
+
 void metrics_write(struct metrics *m, const struct ruleset *set, FILE *out)
 {
     const struct admin_sources *sources = m->sources;
     struct page                 p = { .out = out };
     struct stats                s;
 
-    if (sources->takes_totals)
-        totals_take(sources->totals, sources->tallies, sources->tallies_n);
+    metrics_take(m);
     m->rows_n = totals_read(sources->totals, set, m->rows, &m->rest);
     stats_sum(&s);
     put_process(&p, m);
