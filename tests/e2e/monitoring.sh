@@ -21,7 +21,7 @@ value() { # EXPRESSION
         sed -nE 's/.*"result":\[\{"metric":\{[^}]*\},"value":\[[0-9.]+,"([^"]+)"\].*/\1/p'
 }
 is() { [ "$(value "$2")" = "$1" ]; }
-forwarded='sum(haproxy_backend_http_requests_total{proxy=~"origins|slow_origins"})'
+forwarded='sum(haproxy_backend_http_requests_total{proxy=~"origins|slow_origins|long_bodies"})'
 let_through='sum(spoa_rules_decisions_total{verdict=~"allow|slow"})'
 denied='sum(spoa_rules_decisions_total{verdict="deny"})'
 by_haproxy="sum(haproxy_frontend_intercepted_requests_total{proxy=\"api\"}) - $denied"

@@ -2,13 +2,17 @@
 # hold meanwhile is bounded.
 start_origin 'read -r method path rest
 while IFS= read -r line && [ "${#line}" -gt 1 ]; do
-    case ${line,,} in content-length:*) length=${line#*: } length=${length%?} ;; esac
+    case ${line,,} in
+    content-length:*) length=${line#*: } length=${length%?} ;;
+    transfer-encoding:*) length=1000000 ;;
+    esac
 done
 echo "$path" >> '"$TMP"'/seen
 [ -z "${length:-}" ] || head -c "$length" > /dev/null
 printf "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"'
 settings=(RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN")
-start_stack "${settings[@]}" RULES_HEADER_TIMEOUT=1s RULES_CLIENT_TIMEOUT=1s RULES_ORIGIN_TIMEOUT=3s RULES_IDLE_TIMEOUT=1s
+start_stack "${settings[@]}" RULES_HEADER_TIMEOUT=1s RULES_CLIENT_TIMEOUT=1s RULES_ORIGIN_TIMEOUT=3s RULES_IDLE_TIMEOUT=1s \
+    RULES_BREAKER_ERRORS=5
 
 # What HAProxy says to a client that sends this and then waits until it is told to go.
 patient() { printf "$1" | socat -T 60 STDIO,ignoreeof "TCP:$FRONT,bind=$CLIENT" | tr -d '\r'; }
@@ -23,7 +27,25 @@ expect_line "$answer" "HTTP/1.1 408 Request Time-out"
 answer=$(patient "POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\nabc")
 grep -qE '^HTTP/1.1 (400|408|504)' <<< "$answer" || fail "half a body got: $answer"
 grep -qx /long "$TMP/seen" || fail "a long body was held back"
-wait_until stat_is origins BACKEND scur 0
+nothing_left() { [ -z "$(admin "show sess" | grep -F "fe=api ")" ]; }
+wait_until nothing_left
+# Nor does it take the origin from others, however many do it: in HAProxy 2.6 that looks like an origin that is silent.
+mkfifo "$TMP/mute"
+long=$(repeat 9000 a)
+for i in 1 2 3 4 5 6; do
+    patient "POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\nabc" > /dev/null &
+    stopped+=($!)
+    patient "POST /long HTTP/1.1\r\nHost: x\r\nX-Long: $long\r\nContent-Length: 8000\r\n\r\n$(repeat 7000 b)" > /dev/null &
+    stopped+=($!)
+    patient "POST /long HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" > /dev/null &
+    stopped+=($!)
+    curl -s -o "$TMP/stopped.$i" --http2-prior-knowledge --max-time 30 --interface "$CLIENT" -T - "http://$FRONT/long" <> "$TMP/mute" &
+    stopped+=($!)
+    curl -s -o "$TMP/stopped.$i" -X GET --http2-prior-knowledge --max-time 30 --interface "$CLIENT" -T - "http://$FRONT/long" < <(echo abc; sleep 10) &
+    stopped+=($!)
+done
+wait "${stopped[@]}"
+[ "$(stat origins origin1 status)" = UP ] || fail "clients that stop opened the breaker"
 # Between two requests: no error, only the end.
 answer=$(patient 'GET /idle HTTP/1.1\r\nHost: x\r\n\r\n')
 expect_line "$answer" "HTTP/1.1 200 OK"
