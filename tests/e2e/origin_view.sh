@@ -14,7 +14,7 @@ expect_no_line "$answer" '192\.0\.2\.1|/secret|^(forwarded|x-real-ip|connection:
 # Nor do those by which a client would have another method, path, host or address be taken for its own.
 others=()
 for name in X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Host X-Override-URL X-Client-IP True-Client-IP \
-    X-Cluster-Client-IP CF-Connecting-IP X-Forwarded-{Host,Prefix,Uri,Path,Proto}; do
+    X-Cluster-Client-IP CF-Connecting-IP X-Forwarded-{Host,Prefix,Uri,Path,Proto,Protocol,Port,Scheme,Ssl,Server} X-Url-Scheme X-Scheme Front-End-Https; do
     others+=(-H "$name: forged" -H "${name^^}: forged")
 done
 answer=$(get / "${others[@]}" -H 'X-Forwarded: kept')
@@ -39,3 +39,11 @@ answer=$(raw 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nCo
 expect_line "$answer" "GET /2 HTTP/1.1"
 answer=$(raw 'GET /1 HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET /2 HTTP/1.0\r\nHost: a\r\n\r\n')
 [ "$(grep -c '^HTTP/1.1 200' <<< "$answer")" = 2 ] || fail "not two answers: $answer"
+
+# A proxy of ours may say how the client came.
+echo "$CLIENT" > "$TMP/proxies.lst"
+stop haproxy
+start_haproxy RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_TRUSTED_PROXIES="$TMP/proxies.lst"
+answer=$(get / -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Port: 8443')
+expect_line "$answer" "x-forwarded-proto: https"
+expect_line "$answer" "x-forwarded-port: 8443"
