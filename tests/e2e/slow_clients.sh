@@ -27,7 +27,7 @@ expect_line "$answer" "HTTP/1.1 408 Request Time-out"
 answer=$(patient "POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\nabc")
 grep -qE '^HTTP/1.1 (400|408|504)' <<< "$answer" || fail "half a body got: $answer"
 grep -qx /long "$TMP/seen" || fail "a long body was held back"
-nothing_left() { [ -z "$(admin "show sess" | grep -F "fe=api ")" ]; }
+nothing_left() { ! admin "show sess" | grep -qF "fe=api "; }
 wait_until nothing_left
 # Nor does it take the origin from others, however many do it: in HAProxy 2.6 that looks like an origin that is silent.
 mkfifo "$TMP/mute"
