@@ -36,7 +36,10 @@ forbidden 300
 # The agent away: lines wait in HAProxy for the next one. Some requests come before HAProxy knows.
 stop agent
 client 127.211 undecided=500 refused=20
+# A health check that failed before the agent was back would have HAProxy ask nobody for a moment, in the middle of what follows.
+wait_until stat_is agents BACKEND status DOWN
 start_agent --log-level debug
+wait_until stat_is agents BACKEND status UP
 decided() {
     case $(status /forbidden/1) in
     403) forbidden 1 ;;
