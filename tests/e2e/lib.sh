@@ -58,6 +58,8 @@ stop_all() {
     for name in "${!PIDS[@]}"; do
         stop "$name" KILL
     done
+    # That of keep_agent, whose keeper cannot end it any more.
+    [ ! -s "$TMP/agent.pid" ] || kill -KILL "$(< "$TMP/agent.pid")" 2> /dev/null
 }
 trap stop_all EXIT
 trap "exit 143" INT TERM
