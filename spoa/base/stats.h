@@ -19,10 +19,11 @@
         SAMPLE(denied, "verdict=\"deny\"")                                                                             \
     FAMILY(counter, "undecidable_total", 1,                                                                            \
            "Questions without our message (allowed), with more rules than may apply (denied), with patterns that "     \
-           "took too long (taken as matching).")                                                                       \
+           "took too long (taken as matching), that waited too long for a worker (answered late, not decided).")       \
         SAMPLE(no_message, "reason=\"no_message\"")                                                                    \
         SAMPLE(too_many_rules, "reason=\"too_many_rules\"")                                                            \
         SAMPLE(patterns_too_slow, "reason=\"patterns_too_slow\"")                                                      \
+        SAMPLE(too_late, "reason=\"too_late\"")                                                                        \
     FAMILY(counter, "frames_total", 1, "SPOP frames received, by type.")                                               \
         SAMPLE(frames_hello, "type=\"hello\"")                                                                         \
         SAMPLE(frames_notify, "type=\"notify\"")                                                                       \

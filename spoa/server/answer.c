@@ -91,17 +91,37 @@ static void set_int(struct spop_ack *ack, struct span name, int64_t value)
     spop_ack_set_int(ack, SPOP_SCOPE_TXN, name, value);
 }
 
-bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
-                  const struct spop_frame *frame, struct moment now)
+static struct answer *next_answer(struct answerer *answerer, struct conn *conn, const struct spop_frame *frame)
 {
-    static struct log_rate rate;
-    struct answer         *answer = &answerer->batch[answerer->matched];
+    struct answer *answer = &answerer->batch[answerer->matched];
 
     assert(answerer->matched < ANSWER_BATCH);
     answer->conn = conn;
     answer->stream_id = frame->stream_id;
     answer->frame_id = frame->frame_id;
-    answer->asked = false;
+    answer->asked = answer->late = false;
+    return answer;
+}
+
+void answer_late(struct answerer *answerer, struct conn *conn, const struct spop_frame *frame)
+{
+    static struct log_rate rate;
+    struct answer         *answer = next_answer(answerer, conn, frame);
+
+    answerer->matched++;
+    answer->late = true;
+    stat_add(&answerer->stats->too_late, 1);
+    log_write_rated(&rate, LOG_WARNING,
+                    "overloaded: a question waited too long for a worker and was answered with `late`: see `spoa-rules "
+                    "check` on what each request is compared with, or add workers (--threads)");
+}
+
+bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
+                  const struct spop_frame *frame, struct moment now)
+{
+    static struct log_rate rate;
+    struct answer         *answer = next_answer(answerer, conn, frame);
+
     if (!read_request(answerer, ruleset, frame->payload, &answer->asked))
         return false;
     answerer->matched++;
@@ -210,6 +230,10 @@ size_t answer_write(const struct answerer *answerer, size_t i, char *out)
     size_t                 size;
 
     spop_ack_begin(&ack, out, ANSWER_MAX, answer->stream_id, answer->frame_id);
+    if (answer->late) {
+        spop_ack_set_bool(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("late"), true);
+        return spop_ack_end(&ack);
+    }
     spop_ack_set_str(&ack, SPOP_SCOPE_TXN, SPAN_LITERAL("verdict"), verdicts[decision->verdict]);
     if (decision->verdict == VERDICT_DENY)
         set_int(&ack, SPAN_LITERAL("status"), decision->status);

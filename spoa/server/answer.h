@@ -21,6 +21,7 @@ struct answer {
     struct conn         *conn; /* that asked */
     uint64_t             stream_id, frame_id;
     bool                 asked;   /* else the NOTIFY held no question, and nothing is to be decided */
+    bool                 late;    /* not asked either: the answer is `late`, without a verdict */
     struct tally_request request; /* borrows from frame and scratch until the next batch */
     struct decision      decision;
 };
@@ -48,6 +49,10 @@ void answerer_fini(struct answerer *answerer);
  * a batch take the same rule set. False: the frame's payload is malformed, nothing was added. */
 bool answer_match(struct answerer *answerer, const struct ruleset *ruleset, struct conn *conn,
                   const struct spop_frame *frame, struct moment now);
+
+/* Adds the answer `late` to `frame`, a NOTIFY, to the batch, which is not full: nothing of it is read, matched or charged.
+ * For a question that waited so long for this worker that deciding it would only delay the next. */
+void answer_late(struct answerer *answerer, struct conn *conn, const struct spop_frame *frame);
 
 /* Decides the batch in order, and charges. Returns how many it held; it is empty then, but for the two functions
  * below. */

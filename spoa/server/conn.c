@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +18,11 @@
  * each asks sooner, and ends with its answer. */
 #define IDLE_FOR_DRAIN_US 30000
 
+/* How long a worker serves others, in its own CPU time, before it answers the questions of a deferred connection with
+ * `late`. Deciding them all in turn would delay each by as much, and HAProxy does not wait for more than RULES_TIMEOUT (2 s)
+ * in all. CPU time, so that a process that was stopped for a while goes on where it was. */
+#define LATE_NS INT64_C(1000000000)
+
 /* Room for `n` bytes behind those that wait to be decided. The time is that of the first of them. */
 static char *begin_input(struct worker *worker, size_t n)
 {
@@ -26,23 +32,40 @@ static char *begin_input(struct worker *worker, size_t n)
     if (worker->answerer.matched == 0) {
         worker->now_ns = moment_mono_ns();
         worker->now = moment_from_ns(worker->now_ns);
+        if (worker->turn_ns == 0)
+            worker->turn_ns = worker->now_ns;
     }
     return worker->input + worker->input_n;
 }
 
-static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
+static int64_t thread_cpu_ns(void)
 {
-    struct conn   *conn = io->data;
+    struct timespec time;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+static void defer(struct conn *conn)
+{
+    struct worker *worker = conn->worker;
+
+    conn->is_deferred = true;
+    conn->deferred_cpu_ns = thread_cpu_ns();
+    TAILQ_INSERT_TAIL(&worker->deferred, conn, deferred);
+    ev_idle_start(worker->loop, &worker->next_turn);
+}
+
+static void take_input(struct conn *conn)
+{
     struct worker *worker = conn->worker;
     size_t         have = conn->rest_n;
     char          *input = begin_input(worker, have + READ_SIZE);
     ssize_t        n;
 
-    (void)loop;
-    (void)events;
     if (have > 0)
         memcpy(input, conn->rest, have);
-    n = recv(io->fd, input + have, READ_SIZE, 0);
+    n = recv(conn->readable.fd, input + have, READ_SIZE, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n == 0) {
@@ -55,6 +78,36 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
     }
     conn->active_us = worker->now.mono_us;
     conn_serve(conn, (struct span){ input, have + (size_t)n });
+}
+
+/* A HELLO is never deferred: it costs nothing, and HAProxy counts the time that its health check waits. A deferred
+ * connection stays readable and comes here in each round. */
+static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct conn *conn = io->data;
+
+    (void)loop;
+    (void)events;
+    if (conn->is_deferred)
+        return;
+    if (conn->state == CONN_READY && worker_turn_is_over(conn->worker))
+        defer(conn);
+    else
+        take_input(conn);
+}
+
+void conn_take_turn(struct conn *conn)
+{
+    struct worker *worker = conn->worker;
+
+    TAILQ_REMOVE(&worker->deferred, conn, deferred);
+    conn->is_deferred = false;
+    /* One that stalled meanwhile is read when its peer reads. */
+    if (conn->state != CONN_READY)
+        return;
+    worker->late = thread_cpu_ns() - conn->deferred_cpu_ns > LATE_NS;
+    take_input(conn);
+    worker->late = false;
 }
 
 /* The peer reads again. */
@@ -141,7 +194,8 @@ void conn_sweep(struct conn *conn, int64_t now_us)
         [CONN_STALLED] = "did not read its answers in time",
     };
 
-    if (conn->deadline_us != 0 && now_us >= conn->deadline_us) {
+    /* What the worker has not read yet may be what the deadline is about. */
+    if (conn->deadline_us != 0 && now_us >= conn->deadline_us && !conn->is_deferred) {
         if (conn->state == CONN_STALLED) {
             stat_add(&conn->worker->stats->errors_stalled, 1);
             conn_close(conn, false, waiting[conn->state]);

@@ -4,6 +4,8 @@
  *     |                        |           |
  *     +---------> close, in one place, with a reason, from any of them
  *
+ * A worker that has served connections for long enough defers those that are readable as well to its next round.
+ *
  * Bytes are read into the worker's buffer, frames are matched there one after the other and decided together, and their
  * ACKs go out with one write. Where a read brought but few frames, they wait for those of other connections that are
  * readable as well: conn_settle() ends that. A connection owns memory only for what is left over: the start of a frame,
@@ -15,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <ev.h>
 
@@ -37,6 +40,10 @@ struct conn {
     char  *unsent;
     size_t unsent_n, unsent_at;
     bool   closing; /* close when all is sent */
+
+    TAILQ_ENTRY(conn) deferred;
+    bool    is_deferred;     /* is in the worker's queue of that name */
+    int64_t deferred_cpu_ns; /* CPU time of the worker's thread when it was put there */
 };
 
 /* Takes over an accepted, non-blocking socket. NULL: no memory; the socket is closed. */
@@ -45,6 +52,9 @@ struct conn *conn_open(struct worker *worker, int fd);
 /* Decides what is matched, for all connections of the worker, and sends the ACKs. Before the worker waits for events,
  * and before anything may end a connection. */
 void conn_settle(struct worker *worker);
+
+/* Reads and serves a connection that was deferred. */
+void conn_take_turn(struct conn *conn);
 
 /* Ends a connection whose deadline has passed, or, while the worker drains, one that is idle. */
 void conn_sweep(struct conn *conn, int64_t now_us);

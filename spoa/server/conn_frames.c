@@ -88,7 +88,9 @@ static enum outcome on_notify(struct conn *conn, const struct spop_frame *frame)
     }
     if (answerer->matched == 0)
         ruleset_refresh(worker->slot, &worker->view);
-    if (!answer_match(answerer, worker->view.held, conn, frame, worker->now)) {
+    if (worker->late) {
+        answer_late(answerer, conn, frame);
+    } else if (!answer_match(answerer, worker->view.held, conn, frame, worker->now)) {
         conn_settle(worker);
         if (worker->serving != NULL)
             conn_disconnect(conn, SPOP_STATUS_INVALID);

@@ -19,6 +19,8 @@ static void conn_free(struct conn *conn)
 
     ev_io_stop(worker->loop, &conn->readable);
     ev_io_stop(worker->loop, &conn->writable);
+    if (conn->is_deferred)
+        TAILQ_REMOVE(&worker->deferred, conn, deferred);
     close(conn->readable.fd);
     for (size_t i = 0; i < worker->answerer.matched; i++)
         assert(worker->answerer.batch[i].conn != conn);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include <ev.h>
 
@@ -24,25 +25,31 @@ struct conn;
 /* Answers are collected up to this much before they are written. */
 #define OUTPUT_SIZE ((size_t)128 * 1024)
 
+TAILQ_HEAD(conn_queue, conn);
+
 struct worker {
     pthread_t         thread;
     struct ev_loop   *loop;
     struct ev_async   wake;
     struct ev_timer   sweep;
     struct ev_prepare prepare;
+    struct ev_idle    next_turn; /* active while `deferred` is not empty */
     struct answerer   answerer;
     struct stats     *stats; /* its own */
 
     struct ruleset_slot *slot;
     struct ruleset_view  view;
 
-    struct conn   *conns;   /* doubly linked */
-    atomic_size_t *total;   /* connections of all workers */
-    atomic_size_t  conns_n; /* read by acceptors to find the worker with the fewest */
-    atomic_bool    stopping;
-    atomic_bool    turned; /* set by each sweep and each wake; server_turns() and server_answers() reset it */
-    bool           draining;
-    int64_t        drain_since_us;
+    struct conn      *conns;    /* doubly linked */
+    struct conn_queue deferred; /* readable connections whose turn comes first in the next round of the loop */
+    bool              late;     /* what is being read waited longer than LATE_NS */
+    int64_t           turn_ns;  /* when this round of the loop began to read; 0: it has not */
+    atomic_size_t    *total;    /* connections of all workers */
+    atomic_size_t     conns_n;  /* read by acceptors to find the worker with the fewest */
+    atomic_bool       stopping;
+    atomic_bool       turned; /* set by each sweep and each wake; server_turns() and server_answers() reset it */
+    bool              draining;
+    int64_t           drain_since_us;
 
     /* Accepted sockets on their way from acceptors: under the lock. */
     pthread_mutex_t inbox_lock;
@@ -70,6 +77,10 @@ void worker_give(struct worker *worker, int fd);
 
 /* Any thread. */
 void worker_wake(struct worker *worker);
+
+/* Whether this round of the loop has served connections for so long that HELLOs and health checks, which the loop sees
+ * at the beginning of a round, must come first. By the time of the latest batch. */
+bool worker_turn_is_over(const struct worker *worker);
 
 /* Takes the time of the answers that were sent: from the beginning of the batch, or of the read, to now. */
 void worker_time(struct worker *worker);
