@@ -35,7 +35,7 @@
         SAMPLE(connections_open, "")                                                                                   \
     FAMILY(counter, "connections_total", 1, "Connections from HAProxy that were taken.")                               \
         SAMPLE(connections, "")                                                                                        \
-    FAMILY(counter, "connections_refused_total", 1, "Connections closed at once, being more than --max-connections.")  \
+    FAMILY(counter, "connections_refused_total", 1, "Connections ended at HELLO, being more than --max-connections.")  \
         SAMPLE(connections_refused, "")                                                                                \
     FAMILY(counter, "connection_errors_total", 1, "Connections that ended for a fault, by reason.")                    \
         SAMPLE(errors_hello, "reason=\"hello\"")                                                                       \

@@ -31,6 +31,10 @@ static enum outcome on_hello(struct conn *conn, const struct spop_frame *frame)
         conn_disconnect(conn, status);
         return FRAME_GONE;
     }
+    if (!hello.healthcheck && atomic_load(worker->total) > worker->max_connections) {
+        conn_refuse(conn);
+        return FRAME_GONE;
+    }
     worker->output_n += spop_agent_hello_put(worker->output + worker->output_n, SPOP_AGENT_HELLO_MAX,
                                              hello.max_frame_size, hello.pipelining);
     conn->state = CONN_READY;

@@ -149,3 +149,13 @@ void conn_disconnect(struct conn *conn, enum spop_status status)
         ;
     conn_close(conn, orderly, spop_status_text(status));
 }
+
+void conn_refuse(struct conn *conn)
+{
+    static struct log_rate rate;
+
+    stat_add(&conn->worker->stats->connections_refused, 1);
+    log_write_rated(&rate, LOG_WARNING, "connection %u refused: %zu are open, as many as --max-connections allows",
+                    conn->id, conn->worker->max_connections);
+    conn_disconnect(conn, SPOP_STATUS_RESOURCE);
+}

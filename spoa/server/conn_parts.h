@@ -26,6 +26,10 @@ void conn_starve(struct conn *conn);
  * False: the connection is gone. */
 bool conn_flush(struct conn *conn);
 
+/* Ends a connection that is one too many. A health check is answered all the same: an agent that has all the work it can
+ * take is well, and HAProxy would ask nobody if it took it for failed. */
+void conn_refuse(struct conn *conn);
+
 /* Says why, and ends the connection; the word is lost if the peer does not read. */
 void conn_disconnect(struct conn *conn, enum spop_status status);
 

@@ -76,7 +76,7 @@ static bool accept_one(const struct listener *listener)
         }
         return errno == EINTR || errno == ECONNABORTED;
     }
-    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections) {
+    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections + SERVER_HELLO_RESERVE) {
         atomic_fetch_sub(&server->connections, 1);
         stat_add(&listener->stats->connections_refused, 1);
         close(fd);

@@ -16,7 +16,7 @@ struct server_options {
     const char *const *listen; /* addresses, see endpoint.h */
     size_t             listen_n;
     unsigned           workers;         /* 1 or more */
-    size_t             max_connections; /* what comes beyond is closed at once */
+    size_t             max_connections; /* beyond it health checks alone are answered, others disconnected */
     unsigned           ipv6_prefix;     /* see struct decider */
 };
 
@@ -51,5 +51,9 @@ bool server_answers(struct server *server, unsigned patience_ms, unsigned *silen
 void server_stop(struct server *server);
 
 #define SERVER_DRAIN_S 2
+
+/* Connections above max_connections that are taken until they have said HELLO: each is a health check, or is told that
+ * there are too many. A worker answers a HELLO within some 20 ms, so that this is enough for 3,000 new ones a second. */
+#define SERVER_HELLO_RESERVE 64
 
 #endif

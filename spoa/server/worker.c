@@ -119,8 +119,9 @@ bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limit
 {
     worker->slot = slot;
     worker->total = total;
-    worker->inbox_room = max_connections;
-    worker->inbox = calloc(max_connections, sizeof *worker->inbox);
+    worker->max_connections = max_connections;
+    worker->inbox_room = max_connections + SERVER_HELLO_RESERVE;
+    worker->inbox = calloc(worker->inbox_room, sizeof *worker->inbox);
     worker->input = malloc(INPUT_SIZE);
     worker->output = malloc(OUTPUT_SIZE);
     worker->loop = ev_loop_new(EVFLAG_AUTO);

@@ -45,7 +45,8 @@ struct worker {
     bool              late;     /* what is being read waited longer than LATE_NS */
     int64_t           turn_ns;  /* when this round of the loop began to read; 0: it has not */
     atomic_size_t    *total;    /* connections of all workers */
-    atomic_size_t     conns_n;  /* read by acceptors to find the worker with the fewest */
+    size_t            max_connections;
+    atomic_size_t     conns_n; /* read by acceptors to find the worker with the fewest */
     atomic_bool       stopping;
     atomic_bool       turned; /* set by each sweep and each wake; server_turns() and server_answers() reset it */
     bool              draining;
@@ -68,7 +69,8 @@ struct worker {
 };
 
 /* `decisions`: its own, which must outlive it; NULL: nothing is counted. `total` counts the connections of all workers;
- * the acceptor adds, the worker subtracts. False: no thread, no memory. */
+ * the acceptor adds, the worker subtracts. There are SERVER_HELLO_RESERVE more than `max_connections` at most. False: no
+ * thread, no memory. */
 bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, struct decisions *decisions,
                   unsigned ipv6_prefix, size_t max_connections, atomic_size_t *total);
 

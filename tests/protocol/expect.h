@@ -116,6 +116,33 @@ HELPER void expect_disconnect(int fd, unsigned status)
     expect_end(fd);
 }
 
+/* One connection more than --max-connections is told so. */
+HELPER void expect_too_many(const struct agent *agent)
+{
+    struct spop_client_hello hello = SPOP_CLIENT_HELLO;
+    char                     bytes[512];
+    int                      fd = plain(agent);
+
+    say(fd, bytes, spop_client_hello_put(bytes, sizeof bytes, &hello));
+    expect_disconnect(fd, SPOP_STATUS_RESOURCE);
+}
+
+/* A health check is answered with AGENT-HELLO and the end: a DISCONNECT or a reset would mark the server down. */
+HELPER void expect_healthy(const struct agent *agent)
+{
+    struct spop_client_hello       hello = { "2.0", 16380, "", true, NULL };
+    struct spop_client_agent_hello answer;
+    char                           bytes[512];
+    int                            fd = plain(agent);
+
+    say(fd, bytes, spop_client_hello_put(bytes, sizeof bytes, &hello));
+    expect_frame(fd);
+    ck_assert(spop_client_agent_hello_parse(&reply.frame, &answer));
+    ck_assert(!spop_client_receive(fd, reply.bytes, sizeof reply.bytes, AGENT_PATIENCE_MS, &reply.frame));
+    ck_assert_int_eq(errno, 0);
+    close(fd);
+}
+
 /* ---- questions ---- */
 
 HELPER void expect_ack(int fd)

@@ -280,7 +280,7 @@ START_TEST(feed_and_limits)
     await_metric("feed_connections", 0);
 
     fd = opened(&agent);
-    expect_end(plain(&agent));
+    expect_too_many(&agent);
     await_metric("connections_refused_total", 1);
     for (int i = 1; i <= 3; i++) {
         char attributes[64];

@@ -234,17 +234,7 @@ END_TEST
 
 START_TEST(health_check)
 {
-    struct spop_client_hello       hello = { "2.0", 16380, "", true, NULL };
-    struct spop_client_agent_hello answer;
-    char                           bytes[512];
-    int                            fd = plain(&agent);
-
-    say(fd, bytes, spop_client_hello_put(bytes, sizeof bytes, &hello));
-    expect_frame(fd);
-    ck_assert(spop_client_agent_hello_parse(&reply.frame, &answer));
-    ck_assert(!spop_client_receive(fd, reply.bytes, sizeof reply.bytes, AGENT_PATIENCE_MS, &reply.frame));
-    ck_assert_int_eq(errno, 0); /* neither a DISCONNECT nor a reset: both mark the server down */
-    close(fd);
+    expect_healthy(&agent);
 }
 END_TEST
 

@@ -169,7 +169,7 @@ END_TEST
 
 START_TEST(connection_limit)
 {
-    int fds[8], extra;
+    int fds[8];
 
     agent_run(&agent, RULES, (const char *const[]){ "--max-connections", "8", "--threads", "2", NULL });
     for (int round = 0; round < 3; round++) {
@@ -183,8 +183,9 @@ START_TEST(connection_limit)
             ck_assert_int_ge(fds[i], 0);
         }
         for (int i = 0; i < 20; i++) {
-            extra = plain(&agent);
-            expect_end(extra);
+            expect_too_many(&agent);
+            /* HAProxy must not take an agent that has enough to do for one that has failed. */
+            expect_healthy(&agent);
         }
         for (size_t i = 0; i < COUNT(fds); i++) {
             ask_verdict(fds[i], "path=/denied", "deny");

@@ -1,0 +1,36 @@
+# HAProxy is reloaded while clients keep their connections, are in the middle of their headers, or have HTTP/2 streams: each
+# request is decided, and the origin is there for it. Fail open and closed, and where the old process is ended by force.
+#
+#   RELOADS=10 tests/e2e/run front_kept       more reloads than these, half of them with each setting
+reloads=${RELOADS:-4}
+
+worker() { admin "show info" | sed -n 's/^Pid: //p'; }
+another() { now=$(worker) && [ -n "$now" ] && [ "$now" != "$before" ]; }
+gone() { ! kill -0 "$before" 2> /dev/null; }
+
+for closed in 0 1; do
+    HAPROXY_MODE=-W start_stack RULES_FAIL_CLOSED="$closed" RULES_COARSE_REQUESTS=1000000
+    [ "$closed" = 1 ] || rules "INSERT INTO rules(path, action) VALUES ('/denied', 'deny')"
+    rm -f "$TMP/stop"
+    start clients python3 "$HERE/kept.py" "$FRONT" "$TMP/stop" 6
+    for ((i = 0; i < (reloads + 1) / 2; i++)); do
+        sleep 1     # for traffic: nothing depends on how much
+        before=$(worker)
+        kill -USR2 "${PIDS[haproxy]}"
+        wait_until another
+        # The deaf ones would stay until hard-stop-after.
+        sleep 3
+        kill -USR2 "${PIDS[haproxy]}"
+    done
+    touch "$TMP/stop"
+    wait "${PIDS[clients]}" || fail "RULES_FAIL_CLOSED=$closed: $(tail -n 3 "$TMP/clients.log")"
+    unset "PIDS[clients]"
+    note "RULES_FAIL_CLOSED=$closed, $i reloads: $(tail -n 1 "$TMP/clients.log")"
+    for kind in kept halves streams; do
+        grep -q "$kind=" "$TMP/clients.log" || fail "no client of the kind $kind was answered: the test tests nothing"
+    done
+    stop haproxy
+    stop agent      # writes what it counted
+    undecided=$(sqlite3 "$TMP/analytics.db" "SELECT sum(undecided) FROM daily_summary")
+    [ "$undecided" = 0 ] || fail "RULES_FAIL_CLOSED=$closed: undecided: $undecided"
+done
