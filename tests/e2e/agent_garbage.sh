@@ -1,5 +1,6 @@
-# An agent that passes its health check and answers nothing, late, or nonsense, or goes away: clients get their answers,
-# the breaker sees to it that hardly one of them waits for it or costs a connection, and limits hold when it is well again.
+# An agent that passes its health check and answers nothing, late, or nonsense, or goes away: clients get their answers, from
+# the first on or, where answers may be late, after ten seconds; the breaker sees to it that hardly one of them waits for
+# the agent or costs a connection; and limits hold when it is well again.
 fake() { # MODE
     rm -f "$TMP/counts"
     start fake python3 "$HERE/fake_agent.py" "$AGENT" "$1" "$TMP/counts"
@@ -8,6 +9,7 @@ fake() { # MODE
 fake answers
 start_haproxy RULES_TIMEOUT=200ms RULES_COARSE_REQUESTS=1000000 RULES_FEED=none
 decided() { [ "$(status /secret)" = 403 ]; }
+served() { [ "$(status /secret)" = 200 ]; }
 wait_until decided      # the fake knows how to
 
 # 1,000 requests, 10 at a time: how many got which status.
@@ -17,6 +19,9 @@ for mode in slow silent garbage truncated other_ids no_actions unknown closes re
     stop fake KILL
     fake "$mode"
     wait_until stat_is agents BACKEND status UP
+    case $mode in
+    slow | silent | other_ids) wait_until served ;;
+    esac
     began=$(date +%s%N)
     got=$(flood)
     took_ms=$((($(date +%s%N) - began) / 1000000))

@@ -8,7 +8,7 @@ read -ra events <<< "${UPHEAVAL_EVENTS:-kill upgrade kill kill upgrade kill kill
 
 keep_agent
 # The access log would be most of the work.
-start_haproxy RULES_TIMEOUT=100ms RULES_COARSE_REQUESTS=1000000000 RULES_LOG="$TMP/nowhere.sock"
+start_haproxy RULES_TIMEOUT=2s RULES_COARSE_REQUESTS=1000000000 RULES_LOG="$TMP/nowhere.sock"
 wait_until asks
 rules "INSERT INTO rules(path, action) VALUES ('/denied', 'deny');
        INSERT INTO rules(path, requests, period) VALUES ('/limited', 100, 1), ('/free', 1000000000, 1)"
