@@ -38,7 +38,7 @@ refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front3 RULES_PEER_1=192.
 refused "RULES_PEER_1 is not an address" RULES_PEER_2=192.0.2.12:9013
 # Nor what would do the opposite of what is meant.
 for value in yes ' 1' ''; do
-    for name in RULES_FAIL_CLOSED RULES_CHUNKED RULES_BREAKER_CONFIRM; do
+    for name in RULES_FAIL_CLOSED RULES_PASS_LATE RULES_CHUNKED RULES_BREAKER_CONFIRM; do
         refused "$name is 0 or 1" "$name=$value"
     done
 done
