@@ -1,22 +1,26 @@
 # HAProxy is reloaded while clients keep their connections, are in the middle of their headers, or have HTTP/2 streams: each
-# request is decided, and the origin is there for it. Fail open and closed, and where the old process is ended by force.
+# request is decided, and the origin is there for it. Fail open and closed. Clients that stay are ended by force after three
+# seconds.
 #
 #   RELOADS=10 tests/e2e/run front_kept       more reloads than these, half of them with each setting
 reloads=${RELOADS:-4}
+sed 's/hard-stop-after .*/hard-stop-after 3s/' "$HAPROXY_CFG" > "$TMP/haproxy.cfg"
 
 worker() { admin "show info" | sed -n 's/^Pid: //p'; }
+named() { before=$(worker) && [ -n "$before" ]; }
+gone() { ! kill -0 "$before" 2> /dev/null; }
 another() { now=$(worker) && [ -n "$now" ] && [ "$now" != "$before" ]; }
 
 for closed in 0 1; do
-    HAPROXY_MODE=-W start_stack RULES_FAIL_CLOSED="$closed" RULES_COARSE_REQUESTS=1000000
+    HAPROXY_MODE=-W HAPROXY_CFG=$TMP/haproxy.cfg start_stack RULES_DIR="$ROOT/haproxy" RULES_FAIL_CLOSED="$closed" RULES_COARSE_REQUESTS=1000000
     [ "$closed" = 1 ] || rules "INSERT INTO rules(path, action) VALUES ('/denied', 'deny')"
     rm -f "$TMP/stop"
     start clients python3 "$HERE/kept.py" "$FRONT" "$TMP/stop" 6
     for ((i = 0; i < (reloads + 1) / 2; i++)); do
-        before=$(worker)
+        wait_until named
         kill -USR2 "${PIDS[haproxy]}"
         wait_until another
-        sleep 2     # for requests to the process of before; nothing depends on how many
+        wait_until gone
     done
     touch "$TMP/stop"
     wait "${PIDS[clients]}" || fail "RULES_FAIL_CLOSED=$closed: $(tail -n 3 "$TMP/clients.log")"
