@@ -18,6 +18,7 @@
 #include "command_report.h"
 #include "options.h"
 #include "policy/publish.h"
+#include "server/acceptor.h"
 #include "server/feed.h"
 #include "server/passed.h"
 #include "server/server.h"
@@ -293,7 +294,7 @@ static int serve(int argc, char **argv)
     }
     rules_log_set(rules_path, rules->n, rules->index.residue_n);
     ruleset_slot_init(&slot, rules);
-    allow_descriptors(options.max_connections + SERVER_HELLO_RESERVE + 64);
+    allow_descriptors(options.max_connections + ACCEPTOR_RESERVE + 64);
     counters = open_counters(&options);
     if (counters == NULL) {
         stop_fronts(&fronts);

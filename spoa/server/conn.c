@@ -80,8 +80,8 @@ static void take_input(struct conn *conn)
     conn_serve(conn, (struct span){ input, have + (size_t)n });
 }
 
-/* A HELLO is never deferred: it costs nothing, and HAProxy counts the time that its health check waits. A deferred
- * connection stays readable and comes here in each round. */
+/* A HELLO is never deferred: it costs nothing, and HAProxy cannot ask before it is answered. A deferred connection stays
+ * readable and comes here in each round. */
 static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct conn *conn = io->data;

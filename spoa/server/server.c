@@ -1,115 +1,25 @@
 #include "server/server.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "server/acceptor.h"
 #include "server/endpoint.h"
-#include "server/passed.h"
 #include "server/worker.h"
-
-struct listener {
-    struct server *server;
-    const char    *address;
-    int            fd;
-    pthread_t      thread;
-    struct stats  *stats; /* its own */
-};
 
 struct server {
     struct worker   *workers;
     size_t           workers_n;
-    struct listener *listeners;
-    size_t           listeners_n; /* bound */
-    size_t           threads_n;   /* acceptors started */
+    struct acceptor *acceptors;
+    size_t           acceptors_n; /* bound */
+    size_t           started_n;   /* of these */
     unsigned         workers_wanted, ipv6_prefix;
     size_t           max_connections;
     atomic_size_t    connections;
     int              stop_fd; /* readable once acceptors are to end */
 };
-
-/* ---- accepting ---- */
-
-static struct worker *least_busy(const struct server *server)
-{
-    struct worker *best = &server->workers[0];
-
-    for (size_t i = 1; i < server->workers_n; i++)
-        if (atomic_load(&server->workers[i].conns_n) < atomic_load(&best->conns_n))
-            best = &server->workers[i];
-    return best;
-}
-
-/* Keepalive: a connection may be idle for days, and a peer that vanished should not hold one of those that are
- * allowed. */
-static void tune(int fd)
-{
-    int on = 1, idle_s = 60, interval_s = 15, probes = 4;
-
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
-/* False: nobody is waiting. */
-static bool accept_one(const struct listener *listener)
-{
-    static struct log_rate rate;
-    struct server         *server = listener->server;
-    int                    fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-    if (fd < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            log_write_rated(&rate, LOG_ERROR, "%s: cannot accept a connection: %s", listener->address, strerror(errno));
-            /* Out of descriptors or memory: the connection stays in the queue; trying at once would only spin. */
-            usleep(100000);
-        }
-        return errno == EINTR || errno == ECONNABORTED;
-    }
-    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections + SERVER_HELLO_RESERVE) {
-        atomic_fetch_sub(&server->connections, 1);
-        stat_add(&listener->stats->connections_refused, 1);
-        close(fd);
-        log_write_rated(&rate, LOG_WARNING,
-                        "%s: a connection refused: %zu are open, as many as --max-connections allows",
-                        listener->address, server->max_connections);
-        return true;
-    }
-    tune(fd);
-    worker_give(least_busy(server), fd);
-    return true;
-}
-
-static void *run_listener(void *context)
-{
-    struct listener *listener = context;
-    struct pollfd    fds[] = { { .fd = listener->fd, .events = POLLIN },
-                               { .fd = listener->server->stop_fd, .events = POLLIN } };
-
-    for (;;) {
-        if (poll(fds, 2, -1) < 0)
-            continue;
-        if (fds[1].revents != 0)
-            break;
-        if (fds[0].revents != 0)
-            accept_one(listener);
-    }
-    /* Who is connected already may have asked already; who goes on connecting does not keep us. Where the socket was
-     * passed, they wait for the next agent: it answers. */
-    for (int i = 0; i < ENDPOINT_BACKLOG && !passed_is(listener->fd) && accept_one(listener); i++)
-        ;
-    return NULL;
-}
 
 /* ---- start and stop ---- */
 
@@ -125,12 +35,12 @@ static void name_thread(pthread_t thread, const char *what, size_t number)
 static bool bind_all(struct server *server, const struct server_options *options, char *error, size_t error_size)
 {
     for (size_t i = 0; i < options->listen_n; i++) {
-        struct listener *listener = &server->listeners[i];
+        struct acceptor *acceptor = &server->acceptors[i];
 
-        *listener = (struct listener){ .server = server, .address = options->listen[i] };
-        if (!endpoint_listen(options->listen[i], &listener->fd, error, error_size))
+        acceptor->address = options->listen[i];
+        if (!endpoint_listen(options->listen[i], &acceptor->fd, error, error_size))
             return false;
-        server->listeners_n++;
+        server->acceptors_n++;
     }
     return true;
 }
@@ -147,8 +57,8 @@ struct server *server_new(const struct server_options *options, char *error, siz
     server->max_connections = options->max_connections;
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
     server->workers = calloc(options->workers, sizeof *server->workers);
-    server->listeners = calloc(options->listen_n, sizeof *server->listeners);
-    if (server->stop_fd >= 0 && server->workers != NULL && server->listeners != NULL &&
+    server->acceptors = calloc(options->listen_n, sizeof *server->acceptors);
+    if (server->stop_fd >= 0 && server->workers != NULL && server->acceptors != NULL &&
         bind_all(server, options, error, error_size))
         return server;
     server_stop(server);
@@ -165,14 +75,18 @@ bool server_start(struct server *server, struct ruleset_slot *slot, struct limit
         name_thread(server->workers[server->workers_n].thread, "worker", server->workers_n);
         server->workers_n++;
     }
-    while (server->threads_n < server->listeners_n) {
-        struct listener *listener = &server->listeners[server->threads_n];
+    while (server->started_n < server->acceptors_n) {
+        struct acceptor *acceptor = &server->acceptors[server->started_n];
 
-        listener->stats = stats_part();
-        if (pthread_create(&listener->thread, NULL, run_listener, listener) != 0)
+        acceptor->stop_fd = server->stop_fd;
+        acceptor->workers = server->workers;
+        acceptor->workers_n = server->workers_n;
+        acceptor->max_connections = server->max_connections;
+        acceptor->connections = &server->connections;
+        if (!acceptor_start(acceptor))
             return false;
-        name_thread(listener->thread, "accept", server->threads_n);
-        server->threads_n++;
+        name_thread(acceptor->thread, "accept", server->started_n);
+        server->started_n++;
     }
     return true;
 }
@@ -215,11 +129,11 @@ void server_stop(struct server *server)
 {
     if (server->stop_fd >= 0)
         eventfd_write(server->stop_fd, 1);
-    for (size_t i = 0; i < server->threads_n; i++)
-        pthread_join(server->listeners[i].thread, NULL);
-    for (size_t i = 0; i < server->listeners_n; i++) {
-        close(server->listeners[i].fd);
-        endpoint_forget(server->listeners[i].address);
+    for (size_t i = 0; i < server->started_n; i++)
+        acceptor_join(&server->acceptors[i]);
+    for (size_t i = 0; i < server->acceptors_n; i++) {
+        close(server->acceptors[i].fd);
+        endpoint_forget(server->acceptors[i].address);
     }
     for (size_t i = 0; i < server->workers_n; i++)
         worker_stop(&server->workers[i]);
@@ -227,7 +141,7 @@ void server_stop(struct server *server)
         worker_join(&server->workers[i]);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
-    free(server->listeners);
+    free(server->acceptors);
     free(server->workers);
     free(server);
 }

@@ -52,8 +52,4 @@ void server_stop(struct server *server);
 
 #define SERVER_DRAIN_S 2
 
-/* Connections above max_connections that are taken until they have said HELLO: each is a health check, or is told that
- * there are too many. A worker answers a HELLO within some 20 ms, so that this is enough for 3,000 new ones a second. */
-#define SERVER_HELLO_RESERVE 64
-
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "policy/regex.h"
+#include "server/acceptor.h"
 #include "server/conn.h"
 #include "server/server.h"
 
@@ -13,8 +14,8 @@
 #define DRAIN_INTERVAL 0.005
 
 /* How long one round of the loop serves connections. With rules that take a millisecond for each request, all that is
- * readable may take seconds, and HAProxy takes an agent for hung that does not answer its health check in 500 ms. With
- * usual rules, at 2 us a decision, no round lasts so long. */
+ * readable may take seconds, in which new connections and the inbox would wait. With usual rules, at 2 us a decision,
+ * no round lasts so long. */
 #define TURN_NS 20000000
 
 static void take_inbox(struct worker *worker)
@@ -71,6 +72,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
     /* What is said to connections below takes its deadlines from it; the latest batch may be long ago. */
     worker->now = moment_now();
     now_us = worker->now.mono_us;
+    atomic_store(&worker->swept_us, now_us);
     over = worker->draining && now_us >= worker->drain_since_us + SERVER_DRAIN_S * INT64_C(1000000);
     for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
         next = conn->next;
@@ -120,7 +122,7 @@ bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limit
     worker->slot = slot;
     worker->total = total;
     worker->max_connections = max_connections;
-    worker->inbox_room = max_connections + SERVER_HELLO_RESERVE;
+    worker->inbox_room = max_connections + ACCEPTOR_RESERVE;
     worker->inbox = calloc(worker->inbox_room, sizeof *worker->inbox);
     worker->input = malloc(INPUT_SIZE);
     worker->output = malloc(OUTPUT_SIZE);
@@ -141,6 +143,7 @@ bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limit
     worker->sweep.data = worker;
     ev_timer_start(worker->loop, &worker->sweep);
     TAILQ_INIT(&worker->deferred);
+    atomic_store(&worker->swept_us, moment_now().mono_us);
     ev_idle_init(&worker->next_turn, on_next_turn);
     /* Before all other events, else it would wait for a round without any. */
     ev_set_priority(&worker->next_turn, EV_MAXPRI);

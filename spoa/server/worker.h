@@ -40,17 +40,18 @@ struct worker {
     struct ruleset_slot *slot;
     struct ruleset_view  view;
 
-    struct conn      *conns;    /* doubly linked */
-    struct conn_queue deferred; /* readable connections whose turn comes first in the next round of the loop */
-    bool              late;     /* what is being read waited longer than LATE_NS */
-    int64_t           turn_ns;  /* when this round of the loop began to read; 0: it has not */
-    atomic_size_t    *total;    /* connections of all workers */
-    size_t            max_connections;
-    atomic_size_t     conns_n; /* read by acceptors to find the worker with the fewest */
-    atomic_bool       stopping;
-    atomic_bool       turned; /* set by each sweep and each wake; server_turns() and server_answers() reset it */
-    bool              draining;
-    int64_t           drain_since_us;
+    struct conn         *conns;    /* doubly linked */
+    struct conn_queue    deferred; /* readable connections whose turn comes first in the next round of the loop */
+    bool                 late;     /* what is being read waited longer than LATE_NS */
+    int64_t              turn_ns;  /* when this round of the loop began to read; 0: it has not */
+    atomic_size_t       *total;    /* connections of all workers */
+    size_t               max_connections;
+    atomic_size_t        conns_n; /* read by acceptors to find the worker with the fewest */
+    atomic_bool          stopping;
+    atomic_bool          turned;   /* set by each sweep and each wake; server_turns() and server_answers() reset it */
+    atomic_int_least64_t swept_us; /* time of the latest sweep */
+    bool                 draining;
+    int64_t              drain_since_us;
 
     /* Accepted sockets on their way from acceptors: under the lock. */
     pthread_mutex_t inbox_lock;
@@ -69,7 +70,7 @@ struct worker {
 };
 
 /* `decisions`: its own, which must outlive it; NULL: nothing is counted. `total` counts the connections of all workers;
- * the acceptor adds, the worker subtracts. There are SERVER_HELLO_RESERVE more than `max_connections` at most. False: no
+ * the acceptor adds, the worker subtracts. There are ACCEPTOR_RESERVE more than `max_connections` at most. False: no
  * thread, no memory. */
 bool worker_start(struct worker *worker, struct ruleset_slot *slot, struct limits *limits, struct decisions *decisions,
                   unsigned ipv6_prefix, size_t max_connections, atomic_size_t *total);
@@ -80,8 +81,8 @@ void worker_give(struct worker *worker, int fd);
 /* Any thread. */
 void worker_wake(struct worker *worker);
 
-/* Whether this round of the loop has served connections for so long that HELLOs and health checks, which the loop sees
- * at the beginning of a round, must come first. By the time of the latest batch. */
+/* Whether this round of the loop has served connections for so long that those that are still readable are deferred to
+ * the next one. By the time of the latest batch. */
 bool worker_turn_is_over(const struct worker *worker);
 
 /* Takes the time of the answers that were sent: from the beginning of the batch, or of the read, to now. */

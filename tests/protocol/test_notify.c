@@ -271,6 +271,36 @@ START_TEST(a_worker_that_hangs_is_told_by_silence)
 }
 END_TEST
 
+/* Else HAProxy would go on asking, and each request wait. */
+START_TEST(a_worker_that_hangs_fails_the_health_check)
+{
+    struct spop_client_hello check = { "2.0", 16380, "", true, NULL };
+    int64_t                  until = clock_ms() + AGENT_PATIENCE_MS;
+    pid_t                    worker;
+    int                      fd;
+
+    init();
+    start(want_watchdog);
+    expect_told("READY=1");
+    expect_healthy(&agent);
+    worker = hang("spoa-worker-0");
+    while ((fd = spop_client_open(agent.address, &check, AGENT_PATIENCE_MS)) >= 0) {
+        ck_assert_msg(clock_ms() < until, "the health check is still answered");
+        close(fd);
+        usleep(100000);
+    }
+    ck_assert(agent_log_has(&agent, "worker 0 hangs"));
+    ck_assert_int_eq(ptrace(PTRACE_DETACH, worker, NULL, NULL), 0);
+    while ((fd = spop_client_open(agent.address, &check, AGENT_PATIENCE_MS)) < 0) {
+        ck_assert_msg(clock_ms() < until + AGENT_PATIENCE_MS, "the health check is no longer answered");
+        usleep(100000);
+    }
+    close(fd);
+    ck_assert_int_eq(agent_stop(&agent), 0);
+    end();
+}
+END_TEST
+
 /* A reload that takes long is no hanging agent, whose rules are in force meanwhile. */
 START_TEST(a_long_reload_is_watched)
 {
@@ -349,6 +379,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, each_reload_has_a_line);
     tcase_add_test(cases, analytics_are_opened_again);
     tcase_add_test(cases, a_worker_that_hangs_is_told_by_silence);
+    tcase_add_test(cases, a_worker_that_hangs_fails_the_health_check);
     tcase_add_test(cases, a_long_reload_is_watched);
     tcase_add_test(cases, priorities_for_the_journal);
 }
