@@ -40,7 +40,7 @@ const char options_usage[] =
     "                       else as --data)\n"
     "  --rules FILE         the rules database, created if missing (default DIR/rules.db)\n"
     "  --threads N          workers (default: a quarter of the cores, at least 1)\n"
-    "  --max-connections N  from HAProxy; what comes beyond is closed (default 8192)\n"
+    "  --max-connections N  from HAProxy; more are refused (default 8192)\n"
     "  --max-counters N     live counters; bounds memory (default 1000000)\n"
     "  --ipv6-prefix N      an IPv6 network of this size counts as one client (default 64)\n"
     "  --keep-hours DAYS    what analytics.db has by the hour (default 30)\n"
