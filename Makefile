@@ -35,7 +35,7 @@ CHECK_LIBS   = $(shell pkg-config --libs check)
 
 LIB_SRC  := $(wildcard spoa/*/*.c)
 MAIN_SRC := $(wildcard spoa/*.c)
-GEN_OBJ  := $(patsubst %,$(B)/gen/%.o,rules_sql analytics_sql report_css)
+GEN_OBJ  := $(patsubst %,$(B)/gen/%.o,rules_sql analytics_sql analytics_2_sql report_css)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(GEN_OBJ)
 TLIB_SRC := $(wildcard tests/lib/*.c)
 TLIB_OBJ := $(TLIB_SRC:%.c=$(B)/%.o)

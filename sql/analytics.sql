@@ -1,4 +1,5 @@
--- The analytics database, schema version 1: what `spoa-rules serve` makes where there is none.
+-- The analytics database, schema version 1. Where there is no file, `spoa-rules serve` runs this file and then
+-- analytics_2.sql, which adds columns to the tables of the log feed and to the summary views.
 --
 -- Read it through the views at the end, which README describes: their columns stay. Each takes a day as text and finds
 -- its rows by it:

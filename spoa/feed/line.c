@@ -5,12 +5,16 @@
 #define BYTES_MAX (INT64_C(1) << 44)
 
 /* The order of haproxy.cfg, in which each is found at once. */
-enum field { TIME, STATUS, BYTES, END, TC, TR, TA, PATH, REFUSED, ASKED, ERROR, VERDICT, FIELDS };
+enum field { TIME, STATUS, BYTES, END, TC, TR, TA, PATH, REFUSED, ASKED, ERROR, VERDICT, STREAM, FIELDS };
+
+/* Lines of a haproxy.cfg from before it was added have none, and no stream is known to be one. */
+#define OPTIONAL (1u << STREAM)
 
 static const struct span names[FIELDS] = {
     [TIME] = { "time", 4 },       [STATUS] = { "status", 6 }, [BYTES] = { "bytes", 5 }, [END] = { "end", 3 },
     [TC] = { "tc", 2 },           [TR] = { "tr", 2 },         [TA] = { "ta", 2 },       [PATH] = { "path", 4 },
     [REFUSED] = { "refused", 7 }, [ASKED] = { "asked", 5 },   [ERROR] = { "error", 5 }, [VERDICT] = { "verdict", 7 },
+    [STREAM] = { "stream", 6 },
 };
 
 struct fields {
@@ -106,6 +110,7 @@ static bool take_fields(struct span in, struct fields *fields, const char **faul
     unsigned    field = 0;
 
     fields->seen = 0;
+    fields->value[STREAM] = SPAN_LITERAL("-");
     *fault = "it is HAProxy's own, as when its ring was full and lines are lost";
     if (is_notice(in))
         return false;
@@ -129,7 +134,7 @@ static bool take_fields(struct span in, struct fields *fields, const char **faul
     if (!take_text(&in, SPAN_LITERAL("]")))
         return false;
     *fault = "a field is missing";
-    return fields->seen == (1u << FIELDS) - 1;
+    return (fields->seen | OPTIONAL) == (1u << FIELDS) - 1;
 }
 
 /* ---- values ---- */
@@ -261,6 +266,24 @@ static bool how_it_ended(struct span end, struct response *response)
     return true;
 }
 
+/* A tunnel or a stream ends when one of its ends goes away: there is no other way, and nothing failed. An answer that
+ * was cut off (D and L: while its data was under way) took no time that would say how quick the origin is. */
+static void take_lasting(const struct fields *fields, struct response *response)
+{
+    char awaited = fields->value[END].p[1];
+
+    response->lasting = RESPONSE_ENDS;
+    if (response->origin_ms >= 0 && response->status == 101)
+        response->lasting = RESPONSE_TUNNEL;
+    else if (response->origin_ms >= 0 && is(fields->value[STREAM], "1"))
+        response->lasting = RESPONSE_STREAM;
+    if (response->lasting != RESPONSE_ENDS)
+        response->aborted = response->origin_error = false;
+    if (response->lasting != RESPONSE_ENDS || response->aborted || awaited == 'D' || awaited == 'L')
+        response->duration_ms = -1;
+}
+
+/* After how_it_ended(). */
 static bool take_times(const struct fields *fields, struct response *response)
 {
     int64_t connected;
@@ -273,7 +296,13 @@ static bool take_times(const struct fields *fields, struct response *response)
      * times like an origin. */
     if (connected < 0 || is(fields->value[END], "LR"))
         response->duration_ms = response->origin_ms = -1;
-    return true;
+    response->from = RESPONSE_FROM_OTHER;
+    if (response->origin_ms >= 0)
+        response->from = RESPONSE_FROM_ORIGIN;
+    else if (connected < 0 && !response->aborted && !response->origin_error)
+        response->from = RESPONSE_REFUSED;
+    take_lasting(fields, response);
+    return is(fields->value[STREAM], "-") || is(fields->value[STREAM], "1");
 }
 
 bool feed_line_parse(struct span message, struct response *response, char scratch[FEED_PATH_MAX], const char **fault)
@@ -285,11 +314,10 @@ bool feed_line_parse(struct span message, struct response *response, char scratc
         return false;
     *fault = "a field has no such value";
     if (!hour_of(fields.value[TIME], &response->hour) || !number_or_none(fields.value[STATUS], 999, &status) ||
-        !number_or_none(fields.value[BYTES], BYTES_MAX, &bytes) || !how_it_ended(fields.value[END], response) ||
-        !take_times(&fields, response) || !decode_path(fields.value[PATH], scratch, &response->path) ||
-        !who(&fields, &response->by))
+        !number_or_none(fields.value[BYTES], BYTES_MAX, &bytes) || !how_it_ended(fields.value[END], response))
         return false;
     response->status = (int)status;
     response->bytes = bytes < 0 ? 0 : (uint64_t)bytes;
-    return true;
+    return take_times(&fields, response) && decode_path(fields.value[PATH], scratch, &response->path) &&
+           who(&fields, &response->by);
 }

@@ -4,7 +4,7 @@
  *
  *     <134>1 2026-11-20T09:15:02.123456+00:00 - haproxy 17069 - [rules@32473 time="20/Nov/2026:09:15:02 +0000"
  *     status="200" bytes="73" end="--" tc="0" tr="1" ta="2" path="%2Fitems%2F1" refused="-" asked="1795278222997"
- *     error="-" verdict="allow"] and the line for people, which is not looked at
+ *     error="-" verdict="allow" stream="-"] and the line for people, which is not looked at
  *
  *     time     when the request began          tc, tr, ta   ms until the connection to the origin, then until its
  *     status   -1 or 0: none                                headers, and all; -1: it did not come to that
@@ -12,6 +12,7 @@
  *     end      HAProxy's termination state     refused      ban, coarse; other words: for a reason of the configuration
  *     asked    Unix time in ms when the agent was to be asked; -: HAProxy did not come to that
  *     error    of the asking, as SPOE has it   verdict      allow, slow, deny; -: none
+ *     stream   1: events that go on as long as the client listens; -: an answer. May be missing.
  *
  * Each name stands there once, in any order; others are skipped. Nothing in it can be made up by a client: what a
  * client says is percent-encoded, and stands nowhere but in `path`. Should an operator add a field that is not encoded,

@@ -14,9 +14,10 @@
 
 #include "base/log.h"
 
-extern const char analytics_sql[]; /* sql/analytics.sql, embedded by the Makefile */
+/* sql/analytics.sql and sql/analytics_2.sql, embedded by the Makefile */
+extern const char analytics_sql[], analytics_2_sql[];
 
-static const char *const steps[ANALYTICS_VERSION] = { analytics_sql };
+static const char *const steps[ANALYTICS_VERSION] = { analytics_sql, analytics_2_sql };
 
 /* How long a statement waits for a lock. */
 #define PATIENCE_MS 1000

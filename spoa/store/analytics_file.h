@@ -1,7 +1,7 @@
 /* analytics.db as a file: made, brought up to date, opened, left so that others can read it.
  *
- * The schema is a row of steps: the first, sql/analytics.sql, makes version 1 of an empty file, each further one the
- * next version of the one before. A new file takes all of them, so that it and a migrated one are the same. Every step
+ * The schema is a row of steps: the first, sql/analytics.sql, makes version 1 of an empty file, each further one
+ * (sql/analytics_2.sql) the next version of the one before. A new file takes all of them, so that it and a migrated one are the same. Every step
  * is a transaction that ends with its PRAGMA user_version.
  *
  * An error is one sentence that names the file. */
@@ -14,7 +14,7 @@
 
 struct sqlite3;
 
-#define ANALYTICS_VERSION     1          /* what this program writes and reads */
+#define ANALYTICS_VERSION     2          /* what this program writes and reads */
 #define ANALYTICS_APPLICATION 0x53504F4E /* PRAGMA application_id */
 
 /* Before anything of it is read: a log beside a file that can have none is moved to PATH-wal.stray. */

@@ -77,15 +77,29 @@ static void add_status(struct responses_hour *h, int status)
         h->not_found++;
 }
 
+static void add_origin(struct responses_hour *h, const struct response *response)
+{
+    int class = response->status / 100;
+
+    if (response->from == RESPONSE_FROM_ORIGIN) {
+        h->origin_4xx += class == 4;
+        h->origin_404 += response->status == 404;
+        h->origin_5xx += class == 5;
+    } else if (response->from == RESPONSE_REFUSED) {
+        h->refused_4xx += class == 4;
+        h->refused_5xx += class == 5;
+    }
+}
+
 static void add_durations(struct responses_hour *h, const struct response *response, uint64_t seed)
 {
     uint64_t sums[TOPK_SUMS] = { 0 };
 
+    if (response->origin_ms >= 0)
+        histogram_add(&h->origin, (uint64_t)response->origin_ms);
     if (response->duration_ms < 0)
         return;
     histogram_add(&h->duration, (uint64_t)response->duration_ms);
-    if (response->origin_ms >= 0)
-        histogram_add(&h->origin, (uint64_t)response->origin_ms);
     if (response->path.p == NULL)
         return;
     sums[RESPONSES_DURATION_US] = (uint64_t)response->duration_ms * 1000;
@@ -99,12 +113,15 @@ bool responses_add(struct responses *r, const struct response *response, uint64_
     if (h == NULL)
         return false;
     add_status(h, response->status);
+    add_origin(h, response);
     h->bytes += response->bytes;
     h->coarse_denied += response->by == RESPONSE_BY_COARSE;
     h->ban_denied += response->by == RESPONSE_BY_BAN;
     h->undecided += response->by == RESPONSE_BY_NOBODY;
     h->aborted += response->aborted;
     h->origin_errors += response->origin_error;
+    h->tunnels += response->lasting == RESPONSE_TUNNEL;
+    h->streams += response->lasting == RESPONSE_STREAM;
     add_durations(h, response, seed);
     return true;
 }

@@ -26,7 +26,14 @@
     X(ban_denied)                                                                                                      \
     X(undecided)                                                                                                       \
     X(aborted)                                                                                                         \
-    X(origin_errors)
+    X(origin_errors)                                                                                                   \
+    X(tunnels)                                                                                                         \
+    X(streams)                                                                                                         \
+    X(origin_4xx)                                                                                                      \
+    X(origin_404)                                                                                                      \
+    X(origin_5xx)                                                                                                      \
+    X(refused_4xx)                                                                                                     \
+    X(refused_5xx)
 
 /* Who settled a request. Of these, `requests` counts the first, and three columns the next three. */
 enum response_by {
@@ -37,15 +44,31 @@ enum response_by {
     RESPONSE_BY_CONFIGURATION /* refused for what it is before anybody asked, or because it is too big to ask about */
 };
 
+/* Whose answer it is. */
+enum response_from {
+    RESPONSE_FROM_OTHER,  /* HAProxy's cache; or HAProxy itself, where the origin failed or the client went away */
+    RESPONSE_FROM_ORIGIN, /* it sent the headers */
+    RESPONSE_REFUSED      /* HAProxy's own, because of the rules, a ban, a limit or its configuration */
+};
+
+/* What lasts as long as its two ends like, so that the time it took is no latency. */
+enum response_lasting {
+    RESPONSE_ENDS,
+    RESPONSE_TUNNEL, /* status 101: a WebSocket, say */
+    RESPONSE_STREAM  /* server-sent events and the like */
+};
+
 struct response {
-    int64_t          hour;   /* since 1970, in UTC */
-    int              status; /* -1 or 0: there was none */
-    uint64_t         bytes;
-    enum response_by by;
-    bool             aborted, origin_error;
-    int64_t          duration_ms; /* -1: not forwarded */
-    int64_t          origin_ms;   /* until the origin's headers came; -1: they did not, or not forwarded */
-    struct span      path;        /* normalised; absent: not known. Looked at when it was forwarded. */
+    int64_t               hour;   /* since 1970, in UTC */
+    int                   status; /* -1 or 0: there was none */
+    uint64_t              bytes;
+    enum response_by      by;
+    enum response_from    from;
+    enum response_lasting lasting;
+    bool                  aborted, origin_error; /* false of a tunnel or a stream, which end no other way */
+    int64_t               duration_ms; /* of a whole answer; -1: not forwarded, cut off, or a tunnel or a stream */
+    int64_t               origin_ms;   /* until the origin's headers came; -1: they did not, or not forwarded */
+    struct span           path;        /* normalised; absent: not known. Looked at where there is a duration. */
 };
 
 /* Requests of so many hours may end between two takes; more make the feed wait. */
@@ -61,7 +84,7 @@ struct responses_hour {
     RESPONSE_COUNTS(X)
 #undef X
     struct histogram duration, origin; /* in ms; of forwarded requests */
-    struct topk     *paths; /* of forwarded requests, by tally_id_of() the normalised path; texts are short */
+    struct topk     *paths; /* of those with a duration, by tally_id_of() the normalised path; texts are short */
 };
 
 struct responses {

@@ -125,6 +125,24 @@ static const struct {
     int64_t          duration_ms, origin_ms;
     const char      *path; /* NULL: absent */
 } meanings[] = {
+    /* Cut off: it took that long to break. */
+    { { "end=\"CD\"", "ta=\"29951\"" }, 200, RESPONSE_BY_AGENT, true, false, -1, 1, "/items/1" },
+    { { "end=\"cL\"" }, 200, RESPONSE_BY_AGENT, true, false, -1, 1, "/items/1" },
+    { { "end=\"SD\"" }, 200, RESPONSE_BY_AGENT, false, true, -1, 1, "/items/1" },
+    { { "end=\"sL\"" }, 200, RESPONSE_BY_AGENT, false, true, -1, 1, "/items/1" },
+    { { "end=\"KD\"" }, 200, RESPONSE_BY_AGENT, false, false, -1, 1, "/items/1" },
+    /* An upload that the client gave up; 2.6 and later versions say it so. */
+    { { "end=\"CD\"", "tr=\"-1\"", "status=\"-1\"" }, -1, RESPONSE_BY_AGENT, true, false, -1, -1, "/items/1" },
+    { { "end=\"CH\"", "tr=\"-1\"", "status=\"400\"" }, 400, RESPONSE_BY_AGENT, true, false, -1, -1, "/items/1" },
+    /* HAProxy's own answer came when it had waited long enough. */
+    { { "end=\"sH\"", "tr=\"-1\"", "status=\"504\"", "ta=\"30000\"" },
+      504,
+      RESPONSE_BY_AGENT,
+      false,
+      true,
+      30000,
+      -1,
+      "/items/1" },
     { { NULL }, 200, RESPONSE_BY_AGENT, false, false, 2, 1, "/items/1" },
     { { "verdict=\"deny\"", "status=\"429\"", "tc=\"-1\"", "end=\"LR\"" },
       429,
@@ -142,7 +160,7 @@ static const struct {
     { { "verdict=\"-\"", "error=\"256\"" }, 200, RESPONSE_BY_NOBODY, false, false, 2, 1, "/items/1" },
     { { "verdict=\"-\"", "error=\"3\"" }, 200, RESPONSE_BY_CONFIGURATION, false, false, 2, 1, "/items/1" },
     { { "verdict=\"-\"", "error=\"259\"" }, 200, RESPONSE_BY_CONFIGURATION, false, false, 2, 1, "/items/1" },
-    { { "verdict=\"-\"", "error=\"5\"", "end=\"CR\"" }, 200, RESPONSE_BY_AGENT, true, false, 2, 1, "/items/1" },
+    { { "verdict=\"-\"", "error=\"5\"", "end=\"CR\"" }, 200, RESPONSE_BY_AGENT, true, false, -1, 1, "/items/1" },
     { { "verdict=\"-\"", "asked=\"-\"" }, 200, RESPONSE_BY_CONFIGURATION, false, false, 2, 1, "/items/1" },
     { { "verdict=\"-\"", "asked=\"-\"", "refused=\"waf\"" },
       200,
@@ -161,8 +179,8 @@ static const struct {
       2,
       1,
       "/items/1" },
-    { { "status=\"-1\"", "end=\"CD\"" }, -1, RESPONSE_BY_AGENT, true, false, 2, 1, "/items/1" },
-    { { "status=\"0\"", "end=\"cD\"" }, 0, RESPONSE_BY_AGENT, true, false, 2, 1, "/items/1" },
+    { { "status=\"-1\"", "end=\"CD\"" }, -1, RESPONSE_BY_AGENT, true, false, -1, 1, "/items/1" },
+    { { "status=\"0\"", "end=\"cD\"" }, 0, RESPONSE_BY_AGENT, true, false, -1, 1, "/items/1" },
     { { "end=\"SC\"", "tc=\"-1\"", "tr=\"-1\"" }, 200, RESPONSE_BY_AGENT, false, true, -1, -1, "/items/1" },
     { { "end=\"sH\"", "tr=\"-1\"" }, 200, RESPONSE_BY_AGENT, false, true, 2, -1, "/items/1" },
     { { "end=\"PH\"", "tr=\"-1\"" }, 200, RESPONSE_BY_AGENT, false, true, 2, -1, "/items/1" },
@@ -215,6 +233,66 @@ START_TEST(meaning)
         ck_assert_ptr_null(r.path.p);
     else
         ck_assert(span_eq(r.path, span_of(meanings[_i].path)));
+}
+END_TEST
+
+/* Whose answer it was, and whether it had an end of its own. */
+static const struct {
+    const char           *changes[5];
+    enum response_from    from;
+    enum response_lasting lasting;
+    bool                  aborted, origin_error;
+    int64_t               duration_ms;
+} kinds[] = {
+    { { NULL }, RESPONSE_FROM_ORIGIN, RESPONSE_ENDS, false, false, 2 },
+    { { "status=\"404\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_ENDS, false, false, 2 },
+    { { "status=\"429\"", "verdict=\"deny\"", "tc=\"-1\"", "tr=\"-1\"", "end=\"LR\"" },
+      RESPONSE_REFUSED,
+      RESPONSE_ENDS,
+      false,
+      false,
+      -1 },
+    { { "status=\"400\"", "asked=\"-\"", "tc=\"-1\"", "tr=\"-1\"", "end=\"PR\"" },
+      RESPONSE_REFUSED,
+      RESPONSE_ENDS,
+      false,
+      false,
+      -1 },
+    { { "end=\"LR\"" }, RESPONSE_FROM_OTHER, RESPONSE_ENDS, false, false, -1 }, /* out of the cache */
+    { { "status=\"503\"", "tc=\"-1\"", "tr=\"-1\"", "end=\"SC\"" },
+      RESPONSE_FROM_OTHER,
+      RESPONSE_ENDS,
+      false,
+      true,
+      -1 },
+    { { "status=\"400\"", "tr=\"-1\"", "end=\"CH\"" }, RESPONSE_FROM_OTHER, RESPONSE_ENDS, true, false, -1 },
+    { { "status=\"408\"", "tc=\"-1\"", "tr=\"-1\"", "end=\"cR\"" },
+      RESPONSE_FROM_OTHER,
+      RESPONSE_ENDS,
+      true,
+      false,
+      -1 },
+    { { "status=\"101\"", "ta=\"29951\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_TUNNEL, false, false, -1 },
+    { { "status=\"101\"", "end=\"sD\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_TUNNEL, false, false, -1 },
+    { { "verdict=\"allow\" stream=\"-\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_ENDS, false, false, 2 },
+    { { "verdict=\"allow\" stream=\"1\"", "ta=\"29951\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_STREAM, false, false, -1 },
+    { { "verdict=\"allow\" stream=\"1\"", "end=\"CD\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_STREAM, false, false, -1 },
+    { { "verdict=\"allow\" stream=\"1\"", "status=\"101\"" }, RESPONSE_FROM_ORIGIN, RESPONSE_TUNNEL, false, false, -1 },
+};
+
+START_TEST(kind)
+{
+    char            scratch[FEED_PATH_MAX];
+    struct response r;
+    const char     *fault = NULL;
+    struct span     line = line_with(kinds[_i].changes, 5);
+
+    ck_assert_msg(feed_line_parse(line, &r, scratch, &fault), "%s: %s", fault, line.p);
+    ck_assert_int_eq(r.from, kinds[_i].from);
+    ck_assert_int_eq(r.lasting, kinds[_i].lasting);
+    ck_assert_int_eq(r.aborted, kinds[_i].aborted);
+    ck_assert_int_eq(r.origin_error, kinds[_i].origin_error);
+    ck_assert_int_eq(r.duration_ms, kinds[_i].duration_ms);
 }
 END_TEST
 
@@ -271,6 +349,10 @@ static const char *const refused[][3] = {
     { "verdict=\"\"" },
     { "verdict=\"allowed\"" },
     { "verdict=\"ALLOW\"" },
+    { "verdict=\"allow\" stream=\"\"" },
+    { "verdict=\"allow\" stream=\"0\"" },
+    { "verdict=\"allow\" stream=\"text/event-stream\"" },
+    { "verdict=\"allow\" stream=\"-\" stream=\"1\"" },
     { "verdict=\"-\"", "error=\"x\"" },
     { "verdict=\"-\"", "asked=\"x\"" },
     { "time=\"\"" },
@@ -452,6 +534,7 @@ int main(void)
     tcase_add_loop_test(tcase, frames, 0, sizeof framings / sizeof *framings);
     tcase_add_test(tcase, frame_bounds);
     tcase_add_loop_test(tcase, meaning, 0, sizeof meanings / sizeof *meanings);
+    tcase_add_loop_test(tcase, kind, 0, sizeof kinds / sizeof *kinds);
     tcase_add_loop_test(tcase, refusal, 0, sizeof refused / sizeof *refused);
     tcase_add_loop_test(tcase, foreign_line, 0, sizeof foreign / sizeof *foreign);
     tcase_add_loop_test(tcase, level, 0, sizeof levels / sizeof *levels);

@@ -10,7 +10,7 @@
 
 #include "store/analytics_file.h"
 
-extern const char analytics_sql[];
+extern const char analytics_sql[], analytics_2_sql[];
 
 static char dir[32], path[64], error[256];
 
@@ -95,7 +95,7 @@ START_TEST(makes_what_is_missing)
     umask(mask);
     ck_assert_str_eq(ask(db, "PRAGMA journal_mode"), "wal");
     ck_assert_str_eq(ask(db, "PRAGMA auto_vacuum"), "2");
-    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "1");
+    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "2");
     sql(db, "INSERT INTO days (day, denied) VALUES ('2026-11-20', 3)");
     analytics_close_writer(db);
     ck_assert_int_eq(stat(path, &st), 0);
@@ -181,8 +181,8 @@ static const struct {
     { "PRAGMA application_id = 0x53504F4E; CREATE TABLE t (x)", "not an analytics database" },
     { "PRAGMA application_id = 0x53504F4E; PRAGMA user_version = -1", "not an analytics database" },
     { "PRAGMA application_id = -5; CREATE TABLE t (x)", "not an analytics database" },
-    { "PRAGMA application_id = 0x53504F4E; PRAGMA user_version = 2",
-      "its schema has version 2, and this program knows 1: upgrade the program" },
+    { "PRAGMA application_id = 0x53504F4E; PRAGMA user_version = 3",
+      "its schema has version 3, and this program knows 2: upgrade the program" },
 };
 
 /* By both, and left as it is. */
@@ -255,39 +255,39 @@ END_TEST
 
 /* ---- migration ---- */
 
-static const char two[] =
-    "BEGIN; ALTER TABLE rule_names ADD COLUMN seen TEXT; DROP VIEW denials; PRAGMA user_version = 2; COMMIT";
-static const char three[] = "BEGIN; CREATE TABLE more (x INTEGER) STRICT; PRAGMA user_version = 3; COMMIT";
+static const char third[] =
+    "BEGIN; ALTER TABLE rule_names ADD COLUMN seen TEXT; DROP VIEW denials; PRAGMA user_version = 3; COMMIT";
+static const char fourth[] = "BEGIN; CREATE TABLE more (x INTEGER) STRICT; PRAGMA user_version = 4; COMMIT";
 static const char wrong[] =
-    "BEGIN; CREATE TABLE less (x INTEGER) STRICT; CREATE TABLE less (x); PRAGMA user_version = 3; COMMIT";
+    "BEGIN; CREATE TABLE less (x INTEGER) STRICT; CREATE TABLE less (x); PRAGMA user_version = 4; COMMIT";
 
 START_TEST(migrates_step_by_step)
 {
-    const char *const steps[] = { analytics_sql, two, three };
+    const char *const steps[] = { analytics_sql, analytics_2_sql, third, fourth };
     sqlite3          *db = writer();
 
     sql(db, "INSERT INTO rule_names VALUES (1, 'kept')");
-    ck_assert_msg(analytics_migrate(db, steps, 3, error, sizeof error), "%s", error);
-    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "3");
+    ck_assert_msg(analytics_migrate(db, steps, 4, error, sizeof error), "%s", error);
+    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "4");
     ck_assert_str_eq(ask(db, "SELECT name || count(seen) FROM rule_names"), "kept0");
     ck_assert_str_eq(ask(db, "SELECT count(*) FROM more"), "0");
     /* Once is enough. */
-    ck_assert(analytics_migrate(db, steps, 3, error, sizeof error));
+    ck_assert(analytics_migrate(db, steps, 4, error, sizeof error));
     /* And the program of before does not know it any more. */
-    ck_assert(!analytics_migrate(db, steps, 2, error, sizeof error));
-    ck_assert_str_eq(error, "its schema has version 3, and this program knows 2: upgrade the program");
+    ck_assert(!analytics_migrate(db, steps, 3, error, sizeof error));
+    ck_assert_str_eq(error, "its schema has version 4, and this program knows 3: upgrade the program");
     analytics_close_writer(db);
 }
 END_TEST
 
 START_TEST(makes_the_newest_at_once)
 {
-    const char *const steps[] = { analytics_sql, two, three };
+    const char *const steps[] = { analytics_sql, analytics_2_sql, third, fourth };
     sqlite3          *db;
 
     ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    ck_assert_msg(analytics_migrate(db, steps, 3, error, sizeof error), "%s", error);
-    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "3");
+    ck_assert_msg(analytics_migrate(db, steps, 4, error, sizeof error), "%s", error);
+    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "4");
     ck_assert_str_eq(ask(db, "SELECT count(*) FROM more"), "0");
     sqlite3_close(db);
 }
@@ -295,15 +295,66 @@ END_TEST
 
 START_TEST(a_step_that_fails_leaves_nothing)
 {
-    const char *const steps[] = { analytics_sql, two, wrong };
+    const char *const steps[] = { analytics_sql, analytics_2_sql, third, wrong };
     sqlite3          *db = writer();
 
-    ck_assert(!analytics_migrate(db, steps, 3, error, sizeof error));
-    ck_assert_str_eq(error, "cannot be brought to version 3: table less already exists");
-    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "2");
+    ck_assert(!analytics_migrate(db, steps, 4, error, sizeof error));
+    ck_assert_str_eq(error, "cannot be brought to version 4: table less already exists");
+    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "3");
     ck_assert_str_eq(ask(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'less'"), "0");
     sql(db, "BEGIN; COMMIT"); /* no transaction is left open */
     analytics_close_writer(db);
+}
+END_TEST
+
+/* A file as version 1 of the schema has it, with a day in it and its log feed: all of it is still there, what follows is
+ * behind it, and what version 1 did not count is not known. */
+START_TEST(takes_over_version_1)
+{
+    sqlite3 *db;
+
+    file_sql(analytics_sql);
+    file_sql("INSERT INTO days (day, allowed, denied) VALUES ('2026-11-20', 5, 3);"
+             "INSERT INTO hours (day, hour, allowed, denied) VALUES ('2026-11-20', 9, 5, 3);"
+             "INSERT INTO hour_responses (day, hour, status_4xx, aborted, duration_p95_ms)"
+             "  VALUES ('2026-11-20', 9, 4, 1, 29951.0);"
+             "INSERT INTO day_responses (day, status_4xx, aborted, duration_p95_ms) VALUES ('2026-11-20', 4, 1, 29951.0);"
+             "CREATE VIEW theirs AS SELECT day, status_4xx FROM daily_summary");
+    ck_assert_ptr_null(analytics_open_reader(path, error, sizeof error));
+    ck_assert_ptr_nonnull(strstr(error, ": its schema has version 1, and this program reads 2: the agent brings it up to "
+                                        "date when it starts"));
+    db = writer();
+    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "2");
+    ck_assert_str_eq(ask(db, "PRAGMA integrity_check"), "ok");
+    ck_assert_str_eq(ask(db, "SELECT requests || ' ' || status_4xx || ' ' || duration_p95_ms || ' ' || aborted ||"
+                             "  iif(tunnels IS NULL AND streams IS NULL AND origin_4xx IS NULL AND origin_404 IS NULL"
+                             "      AND origin_5xx IS NULL AND refused_4xx IS NULL AND refused_5xx IS NULL, '', 'known')"
+                             "  FROM daily_summary"),
+                     "8 4 29951.0 1");
+    ck_assert_str_eq(ask(db, "SELECT requests || ' ' || status_4xx || ' ' || aborted || typeof(refused_4xx)"
+                             "  FROM hourly_summary"),
+                     "8 4 1null");
+    ck_assert_str_eq(ask(db, "SELECT status_4xx FROM theirs"), "4");
+    analytics_close_writer(db);
+}
+END_TEST
+
+/* A reader that is in the middle of something delays it, and nothing is half done. */
+START_TEST(a_reader_delays_it)
+{
+    sqlite3 *reading, *db;
+
+    file_sql(analytics_sql);
+    ck_assert_int_eq(sqlite3_open(path, &reading), SQLITE_OK);
+    sql(reading, "BEGIN; SELECT * FROM days");
+    ck_assert_ptr_null(analytics_open_writer(path, error, sizeof error));
+    ck_assert_ptr_nonnull(strstr(error, ": cannot be brought to version 2: database is locked"));
+    ck_assert_str_eq(ask(reading, "PRAGMA user_version"), "1");
+    sql(reading, "COMMIT");
+    db = writer();
+    ck_assert_str_eq(ask(db, "PRAGMA user_version"), "2");
+    analytics_close_writer(db);
+    sqlite3_close(reading);
 }
 END_TEST
 
@@ -325,6 +376,8 @@ int main(void)
     tcase_add_test(file, migrates_step_by_step);
     tcase_add_test(file, makes_the_newest_at_once);
     tcase_add_test(file, a_step_that_fails_leaves_nothing);
+    tcase_add_test(file, takes_over_version_1);
+    tcase_add_test(file, a_reader_delays_it);
     tcase_set_timeout(file, 30);
     suite_add_tcase(suite, file);
     srunner_run_all(runner, CK_NORMAL);

@@ -74,6 +74,38 @@ START_TEST(settled)
 }
 END_TEST
 
+/* Whose they were, and those that have no end of their own. */
+START_TEST(origins)
+{
+    static const int       each[] = { 101, 200, 400, 404, 500 };
+    struct responses_hour *h = &r->hours[0];
+
+    for (int from = RESPONSE_FROM_OTHER; from <= RESPONSE_REFUSED; from++) {
+        for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+            for (int n = 0; n < from + 1; n++) {
+                struct response one = response(1, each[i]);
+
+                one.from = (enum response_from)from;
+                one.lasting = n == 0   ? RESPONSE_ENDS
+                              : n == 1 ? RESPONSE_TUNNEL
+                                       : RESPONSE_STREAM;
+                add(one);
+            }
+        }
+    }
+    ck_assert_uint_eq(h->status_4xx, 12);
+    ck_assert_uint_eq(h->status_5xx, 6);
+    ck_assert_uint_eq(h->not_found, 6);
+    ck_assert_uint_eq(h->origin_4xx, 4);
+    ck_assert_uint_eq(h->origin_404, 2);
+    ck_assert_uint_eq(h->origin_5xx, 2);
+    ck_assert_uint_eq(h->refused_4xx, 6);
+    ck_assert_uint_eq(h->refused_5xx, 3);
+    ck_assert_uint_eq(h->tunnels, 10);
+    ck_assert_uint_eq(h->streams, 5);
+}
+END_TEST
+
 START_TEST(durations)
 {
     static const char *const paths[] = { "/a", "/b", "/a" };
@@ -90,10 +122,12 @@ START_TEST(durations)
     }
     /* Of this one nobody knows the path. */
     add((struct response){ .hour = 1, .status = 200, .duration_ms = 5, .origin_ms = 0, .path = SPAN_ABSENT });
+    /* How long the origin took to answer is known of a tunnel as well. */
+    add((struct response){ .hour = 1, .status = 101, .duration_ms = -1, .origin_ms = 3, .path = SPAN_LITERAL("/a") });
     ck_assert_uint_eq(h->duration.count, 4);
     ck_assert_uint_eq(h->duration.sum, 65);
-    ck_assert_uint_eq(h->origin.count, 3);
-    ck_assert_uint_eq(h->origin.sum, 2);
+    ck_assert_uint_eq(h->origin.count, 4);
+    ck_assert_uint_eq(h->origin.sum, 5);
     ck_assert_uint_eq(topk_size(h->paths), 2);
     topk_rows(h->paths, rows);
     ck_assert(rows[0].id == tally_id_of(SPAN_LITERAL("/a"), SEED));
@@ -181,6 +215,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, statuses);
     tcase_add_test(tcase, settled);
+    tcase_add_test(tcase, origins);
     tcase_add_test(tcase, durations);
     tcase_add_test(tcase, hours);
     tcase_add_test(tcase, taken);
