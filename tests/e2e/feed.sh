@@ -16,6 +16,10 @@ case $path in
 */garbage) echo garbage ;;
 */pause) sleep 0.3; body "200 OK" late ;;
 */endless) body "200 OK" part 1000; for i in $(seq 60); do printf more; sleep 0.1; done ;;
+*/socket) printf "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    printf "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"; sleep 0.5 ;;
+*/events) printf "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"; sleep 0.5; printf "data: 2\n\n" ;;
+*/upload) sleep 5 ;;
 *) body "200 OK" hello ;;
 esac'
 # shellcheck disable=SC2119
@@ -50,8 +54,8 @@ expect() { # STATUS PATH "WORDS of the line" [curl option...]
     done
     case $line in *"time=\"$(date -u +%d/%b/%Y:%H:)"* | *"time=\"$(date -u -d '-1 minute' +%d/%b/%Y:%H:)"*) ;; *) fail "another hour: $line" ;; esac
 }
-plain='end="--" refused="-" error="-"'
-local_answer='end="LR" tc="-1" tr="-1" refused="-" error="-"'
+plain='end="--" refused="-" error="-" stream="-"'
+local_answer='end="LR" tc="-1" tr="-1" refused="-" error="-" stream="-"'
 ms() { sed -nE "s/.* $1=\"(-?[0-9]+)\".*/\1/p" <<< "$line"; }
 
 expect 200 /a/1 "$plain verdict=\"allow\" path=\"%2Fa%2F1\""
@@ -97,6 +101,19 @@ for i in 101 102; do
     expect 429 "/c/$i" 'end="LR" refused="coarse" asked="-" error="-" verdict="-" path="-"' --interface 127.200.0.4
 done
 
+# -- what has no latency ----------------------------------------------------------------------------------
+
+# A tunnel, events, and an upload that the client gives up. Each of them lasts.
+websocket=(-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==')
+expect 101 /t/socket 'refused="-" verdict="allow" stream="-"' --interface 127.200.0.5 "${websocket[@]}"
+[ "$(ms ta)" -ge 400 ] || fail "the tunnel did not last: $line"
+expect 200 /t/events 'refused="-" verdict="allow" stream="1"' --interface 127.200.0.5
+[ "$(ms ta)" -ge 400 ] || fail "the stream did not last: $line"
+REQUESTS=$((REQUESTS + 1))
+head -c 1000000 /dev/zero | curl -s -o /dev/null --limit-rate 100k --max-time 1 --interface 127.200.0.5 -T - "http://$FRONT/t/upload"
+recorded "PUT /t/upload"
+case $line in *' end="C'*' tr="-1" '*) ;; *) fail "not aborted: $line" ;; esac
+
 # -- what a client may say --------------------------------------------------------------------------------
 
 # A path is one value, whatever is in it.
@@ -108,11 +125,11 @@ REQUESTS=$((REQUESTS + 1))
 long=$(repeat 2047 '"')
 # shellcheck disable=SC2016 # as it is
 expect_raw 200 "GET /$long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-wait_until grep -q "path=\"%2F$(repeat 2047 %22)\" refused=\"-\" asked=\"[0-9]*\" error=\"-\" verdict=\"allow\"\] 127" "$RECORD"
+wait_until grep -q "path=\"%2F$(repeat 2047 %22)\" refused=\"-\" asked=\"[0-9]*\" error=\"-\" verdict=\"allow\" stream=\"-\"\] 127" "$RECORD"
 REQUESTS=$((REQUESTS + 1))
 # What is no HTTP at all has a line as well: refused by the configuration.
 expect_raw 400 "GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n"
-wait_until grep -q 'status="400" .* path="-" refused="-" asked="-" error="-" verdict="-"\] 127.200.0.1:.* "<BADREQ>"' "$RECORD"
+wait_until grep -q 'status="400" .* path="-" refused="-" asked="-" error="-" verdict="-" stream="-"\] 127.200.0.1:.* "<BADREQ>"' "$RECORD"
 REQUESTS=$((REQUESTS + 1))
 
 # -- failures ---------------------------------------------------------------------------------------------
@@ -162,3 +179,15 @@ average() { sqlite3 -readonly "$TMP/analytics.db" "SELECT duration_avg_ms FROM d
 took=$(average /a/pause)
 [ "${took%.*}" -ge 300 ] && [ "${took%.*}" -lt 5000 ] || fail "/a/pause took $took ms"
 [ "$(average /forbidden/1)" = "" ] || fail "a refusal took $(average /forbidden/1) ms"
+# What has no latency is not in it, and counted apart.
+for path in /t/socket /t/events /t/upload /d/endless; do
+    [ "$(average "$path")" = "" ] || fail "$path took $(average "$path") ms"
+done
+counts() { sqlite3 -readonly "$TMP/analytics.db" "SELECT $1 FROM daily_summary"; }
+apart=$(counts 'sum(tunnels), sum(streams), sum(aborted)')
+[ "$apart" = "1|1|2" ] || fail "tunnels, streams and aborted: $apart"
+# The origin sent one 404 and one 500; HAProxy refused with all other 4xx, and with no 5xx: those were the origin's fault.
+refused=$(grep -cE 'status="4[0-9]{2}" .* end="[LP]R" tc="-1"' "$RECORD")
+[ "$refused" -ge 8 ] || fail "only $refused refusals"
+whose=$(counts 'sum(refused_4xx), sum(refused_5xx), sum(origin_4xx), sum(origin_404), sum(origin_5xx)')
+[ "$whose" = "$refused|0|1|1|1" ] || fail "refused_4xx, refused_5xx, origin_4xx, origin_404, origin_5xx: $whose"

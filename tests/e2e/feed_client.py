@@ -24,9 +24,11 @@ RULES = ("forbidden", "limited", "slow", "banned")
 counts = collections.Counter()
 
 
-def count(kind, status, *columns, verdict=None):
-    """`verdict`: the agent's."""
+def count(kind, status, *columns, verdict=None, whose=None):
+    """`verdict`: the agent's. `whose`: "origin" if it sent the answer, "refused" if HAProxy did and nothing had failed."""
     counts.update(("responses", f"status_{status // 100}xx", *columns))
+    if whose and status >= 400:
+        counts.update([f"{whose}_{status // 100}xx"])
     if verdict:
         rule = kind if kind in RULES else ""
         counts.update(("requests", verdict, f"/{kind}/1 requests", f"rule {rule} matched", f"rule {rule} {verdict}"))
@@ -92,12 +94,12 @@ def request(kind):
 def forwarded(connection, kind, nth):
     status = int(kind) if kind.isdigit() else 200
     connection.answer(status)
-    count(kind, status, *["not_found"] * (status == 404), verdict="allowed")
+    count(kind, status, *["not_found", "origin_404"] * (status == 404), verdict="allowed", whose="origin")
 
 
 def forbidden(connection, kind, nth):
     connection.answer(403)
-    count(kind, 403, verdict="denied")
+    count(kind, 403, verdict="denied", whose="refused")
 
 
 def limited(connection, kind, nth):
@@ -105,7 +107,7 @@ def limited(connection, kind, nth):
         forwarded(connection, kind, nth)
     else:
         connection.answer(429)
-        count(kind, 429, verdict="denied")
+        count(kind, 429, verdict="denied", whose="refused")
 
 
 def slow(connection, kind, nth):
@@ -118,9 +120,9 @@ def banned(connection, kind, nth):
     if nth <= LIMIT:
         forwarded(connection, kind, nth)
     elif b"\r\nratelimit-policy:" in connection.answer(429):
-        count(kind, 429, verdict="denied")
+        count(kind, 429, verdict="denied", whose="refused")
     else:
-        count(kind, 429, "ban_denied")
+        count(kind, 429, "ban_denied", whose="refused")
 
 
 def coarse(connection, kind, nth):
@@ -128,13 +130,13 @@ def coarse(connection, kind, nth):
         forwarded(connection, kind, nth)
     else:
         connection.answer(429)
-        count(kind, 429, "coarse_denied")
+        count(kind, 429, "coarse_denied", whose="refused")
 
 
 def refused(connection, kind, nth):
     """By the configuration, before anybody asked."""
     connection.answer(400)
-    count(kind, 400, "refused")
+    count(kind, 400, "refused", whose="refused")
 
 
 def undecided(connection, kind, nth):
@@ -156,7 +158,7 @@ def originless(connection, kind, nth):
 def shut(connection, kind, nth):
     """The origin's breaker is open: nobody is asked."""
     connection.answer(503)
-    count(kind, 503, "refused")
+    count(kind, 503, "refused", whose="refused")
 
 
 def cut(connection, kind, nth):

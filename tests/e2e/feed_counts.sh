@@ -18,7 +18,7 @@ WANTED=$TMP/wanted
 client() { python3 "$HERE/feed_client.py" "$FRONT" "$@" >> "$WANTED" || fail "the client of: $*"; }
 also() { printf "%s|$1\n" "${@:2}" >> "$WANTED"; } # NUMBER NAME...
 forbidden() { # NUMBER
-    also "$1" responses requests denied status_4xx 'rule forbidden matched' 'rule forbidden denied' \
+    also "$1" responses requests denied status_4xx refused_4xx 'rule forbidden matched' 'rule forbidden denied' \
         '/forbidden/1 requests' '/forbidden/1 denied'
 }
 
@@ -30,7 +30,7 @@ client 127.210 ok=50800 204=1000 302=4000 304=4000 404=6000 410=1000 500=4000 fo
 wait "$h2load"
 grep -qF 'status codes: 300 2xx, 0 3xx, 600 4xx, 0 5xx' "$TMP/h2load" || fail "HTTP/2: $(cat "$TMP/h2load")"
 also 300 responses requests allowed status_2xx 'rule  matched' 'rule  allowed' '/ok/1 requests'
-also 300 responses requests allowed status_4xx not_found 'rule  matched' 'rule  allowed' '/404/1 requests'
+also 300 responses requests allowed status_4xx not_found origin_4xx origin_404 'rule  matched' 'rule  allowed' '/404/1 requests'
 forbidden 300
 
 # The agent away: lines wait in HAProxy for the next one. Some requests come before HAProxy knows.
@@ -89,13 +89,11 @@ expect_totals() { # WHAT PATTERN COMMAND...: what the command prints is what was
 }
 
 columns=(requests allowed slowed denied responses coarse_denied ban_denied undecided
-    status_1xx status_2xx status_3xx status_4xx status_5xx status_other not_found bytes)
+    status_1xx status_2xx status_3xx status_4xx status_5xx status_other not_found bytes
+    aborted origin_errors origin_4xx origin_404 origin_5xx refused_4xx refused_5xx)
 refused=refused='responses - requests - coarse_denied - ban_denied - undecided'
 for view in daily_summary hourly_summary; do
     expect_totals "$view" "$(IFS='|'; echo "${columns[*]}")|refused" sums "$view" "${columns[@]}" "$refused"
-done
-for table in day_responses hour_responses; do
-    expect_totals "$table" 'aborted|origin_errors' sums "$table" aborted origin_errors
 done
 for column in matched allowed slowed denied; do
     expect_totals daily_rules "rule .* $column" \
