@@ -60,6 +60,12 @@
     FAMILY(counter, "feed_lines_total", 1, "Lines of HAProxy's log feed, by whether they were counted.")               \
         SAMPLE(feed_taken, "result=\"taken\"")                                                                         \
         SAMPLE(feed_skipped, "result=\"skipped\"")                                                                     \
+    FAMILY(counter, "feed_untimed_total", 1,                                                                           \
+           "Responses whose duration is no latency, and in no percentile: tunnels (status 101), event streams, and "   \
+           "those whose client went away.")                                                                            \
+        SAMPLE(untimed_tunnels, "kind=\"tunnel\"")                                                                     \
+        SAMPLE(untimed_streams, "kind=\"stream\"")                                                                     \
+        SAMPLE(untimed_aborted, "kind=\"aborted\"")                                                                    \
     FAMILY(gauge, "feed_connections", 1, "Connections of the log feed that are open.")                                 \
         SAMPLE(feed_connections, "")
 

@@ -314,22 +314,25 @@ START_TEST(takes_over_version_1)
     sqlite3 *db;
 
     file_sql(analytics_sql);
-    file_sql("INSERT INTO days (day, allowed, denied) VALUES ('2026-11-20', 5, 3);"
-             "INSERT INTO hours (day, hour, allowed, denied) VALUES ('2026-11-20', 9, 5, 3);"
-             "INSERT INTO hour_responses (day, hour, status_4xx, aborted, duration_p95_ms)"
-             "  VALUES ('2026-11-20', 9, 4, 1, 29951.0);"
-             "INSERT INTO day_responses (day, status_4xx, aborted, duration_p95_ms) VALUES ('2026-11-20', 4, 1, 29951.0);"
-             "CREATE VIEW theirs AS SELECT day, status_4xx FROM daily_summary");
+    file_sql(
+        "INSERT INTO days (day, allowed, denied) VALUES ('2026-11-20', 5, 3);"
+        "INSERT INTO hours (day, hour, allowed, denied) VALUES ('2026-11-20', 9, 5, 3);"
+        "INSERT INTO hour_responses (day, hour, status_4xx, aborted, duration_p95_ms)"
+        "  VALUES ('2026-11-20', 9, 4, 1, 29951.0);"
+        "INSERT INTO day_responses (day, status_4xx, aborted, duration_p95_ms) VALUES ('2026-11-20', 4, 1, 29951.0);"
+        "CREATE VIEW theirs AS SELECT day, status_4xx FROM daily_summary");
     ck_assert_ptr_null(analytics_open_reader(path, error, sizeof error));
-    ck_assert_ptr_nonnull(strstr(error, ": its schema has version 1, and this program reads 2: the agent brings it up to "
-                                        "date when it starts"));
+    ck_assert_ptr_nonnull(strstr(error,
+                                 ": its schema has version 1, and this program reads 2: the agent brings it up to "
+                                 "date when it starts"));
     db = writer();
     ck_assert_str_eq(ask(db, "PRAGMA user_version"), "2");
     ck_assert_str_eq(ask(db, "PRAGMA integrity_check"), "ok");
-    ck_assert_str_eq(ask(db, "SELECT requests || ' ' || status_4xx || ' ' || duration_p95_ms || ' ' || aborted ||"
-                             "  iif(tunnels IS NULL AND streams IS NULL AND origin_4xx IS NULL AND origin_404 IS NULL"
-                             "      AND origin_5xx IS NULL AND refused_4xx IS NULL AND refused_5xx IS NULL, '', 'known')"
-                             "  FROM daily_summary"),
+    ck_assert_str_eq(ask(db,
+                         "SELECT requests || ' ' || status_4xx || ' ' || duration_p95_ms || ' ' || aborted ||"
+                         "  iif(tunnels IS NULL AND streams IS NULL AND origin_4xx IS NULL AND origin_404 IS NULL"
+                         "      AND origin_5xx IS NULL AND refused_4xx IS NULL AND refused_5xx IS NULL, '', 'known')"
+                         "  FROM daily_summary"),
                      "8 4 29951.0 1");
     ck_assert_str_eq(ask(db, "SELECT requests || ' ' || status_4xx || ' ' || aborted || typeof(refused_4xx)"
                              "  FROM hourly_summary"),

@@ -110,7 +110,8 @@ START_TEST(columns)
     write_all();
     expect("SELECT status_1xx, status_2xx, status_3xx, status_4xx, status_5xx, status_other, not_found, bytes, "
            "coarse_denied, "
-           "ban_denied, undecided, aborted, origin_errors, tunnels, streams, origin_4xx, origin_404, origin_5xx, refused_4xx, "
+           "ban_denied, undecided, aborted, origin_errors, tunnels, streams, origin_4xx, origin_404, origin_5xx, "
+           "refused_4xx, "
            "refused_5xx, duration_count, duration_p50_ms FROM hour_responses WHERE day = '2026-11-20' AND hour = 9",
            "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|17|18|19|20|0|NULL");
     expect("SELECT aborted, origin_errors, tunnels, streams, origin_4xx, origin_404, origin_5xx, refused_4xx, "

@@ -86,9 +86,7 @@ START_TEST(origins)
                 struct response one = response(1, each[i]);
 
                 one.from = (enum response_from)from;
-                one.lasting = n == 0   ? RESPONSE_ENDS
-                              : n == 1 ? RESPONSE_TUNNEL
-                                       : RESPONSE_STREAM;
+                one.lasting = n == 0 ? RESPONSE_ENDS : n == 1 ? RESPONSE_TUNNEL : RESPONSE_STREAM;
                 add(one);
             }
         }
