@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/utf8.h"
+#include "policy/address.h"
 
 /* Names in lists and charts: enough to know them by. The CSV files have all of it. */
 #define NAME_MOST 120
@@ -78,6 +79,26 @@ void html_name(FILE *out, struct span text)
     fputs("</bdi>", out);
 }
 
+void html_client(FILE *out, struct span text)
+{
+    struct network network;
+    bool           exact;
+
+    /* An operator may count by what clients send: that is any text. */
+    if (!network_parse(text, &network, &exact)) {
+        html_name(out, text);
+        return;
+    }
+    fputs("<bdi class=\"address\">", out);
+    for (size_t i = 0; i < text.n; i++) {
+        putc(text.p[i], out);
+        /* Not between the two of `::`, nor between it and the length of the network. */
+        if (text.p[i] == ':' && i + 1 < text.n && text.p[i + 1] != ':' && text.p[i + 1] != '/')
+            fputs("<wbr>", out);
+    }
+    fputs("</bdi>", out);
+}
+
 void html_count(FILE *out, int64_t count)
 {
     char digits[24];
@@ -120,6 +141,8 @@ void html_ms(FILE *out, double ms)
         fprintf(out, "%.1f s", ms / 1000);
     else if (ms >= 999.5)
         fprintf(out, "%.2f s", ms / 1000);
+    else if (ms < 1)
+        fputs("&lt; 1 ms", out);
     else
-        fprintf(out, "%.*f ms", ms < .995 ? 2 : ms < 9.95 ? 1 : 0, ms);
+        fprintf(out, "%.0f ms", ms);
 }

@@ -16,9 +16,12 @@ void html_text(FILE *out, struct span text, size_t most);
 /* A name that somebody else chose, in a <bdi>: its direction and that of its neighbours are apart. */
 void html_name(FILE *out, struct span text);
 
+/* The name of a client. An address or network is broken over lines behind a colon, and nowhere else. */
+void html_client(FILE *out, struct span text);
+
 void html_count(FILE *out, int64_t count); /* 1,234,567 */
 void html_bytes(FILE *out, int64_t bytes); /* 512 B, 1.5 kB, 20.3 TB */
-void html_ms(FILE *out, double ms);        /* 0.25 ms, 3.2 ms, 45 ms, 1.25 s, 12.3 s */
+void html_ms(FILE *out, double ms);        /* < 1 ms, 3 ms, 45 ms, 1.25 s, 12.3 s: HAProxy counts whole ones */
 
 /* 91.2 %; what is not quite nothing or not quite all is not written as if it were. `whole` is above 0. */
 void html_percent(FILE *out, int64_t part, int64_t whole);
@@ -29,6 +32,7 @@ void html_percent(FILE *out, int64_t part, int64_t whole);
 struct slot {
     int     at;        /* its place from the left, 0 and up */
     char    label[16]; /* "09:00", "2026-11-20" */
+    bool    known;     /* false: there is no data, and all else is 0 */
     int64_t allowed, slowed, denied;
     double  percentile_ms[3]; /* p50, p95, p99; below 0: nothing was forwarded */
 };

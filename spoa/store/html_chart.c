@@ -9,6 +9,8 @@
 #define SLOT_MOST 6
 #define AXIS      4 /* what stands on its left */
 
+#define MISSING   4.0 /* the height of the mark of what has no data */
+
 /* Of more columns than this the gaps would only make them pale on a phone. */
 #define GAPS_MOST 62
 
@@ -68,6 +70,25 @@ static int64_t requests_of(const struct slot *slot)
     return slot->allowed + slot->slowed + slot->denied;
 }
 
+/* From the slot `i` on, where some follow on each other that have no data: a mark on the ground line, so that they are not
+ * taken for slots without requests. Returns the place behind the last of them. */
+static size_t write_missing(FILE *out, const struct chart *chart, size_t i)
+{
+    const struct slot *first = &chart->slots[i], *last = first;
+
+    while (++i < chart->n && !chart->slots[i].known)
+        last = &chart->slots[i];
+    fprintf(out, "<g class=\"c5\"><title>%s", first->label);
+    if (last != first)
+        fprintf(out, " to %s", last->label);
+    fprintf(out,
+            ": no data</title><rect class=\"hover\" x=\"%d\" y=\"0\" width=\"%d\" height=\"%g\"/>"
+            "<rect x=\"%d\" y=\"%g\" width=\"%d\" height=\"%g\"/></g>\n",
+            first->at, last->at - first->at + 1, HEIGHT, first->at, HEIGHT - MISSING, last->at - first->at + 1,
+            MISSING);
+    return i;
+}
+
 /* `gap`: between it and the next one. */
 static void write_column(FILE *out, const struct slot *slot, double gap, double top)
 {
@@ -101,7 +122,10 @@ void html_request_chart(FILE *out, const struct chart *chart)
 {
     int64_t most = 0;
     double  top;
+    bool    missing = false;
 
+    for (size_t i = 0; i < chart->n; i++)
+        missing = missing || !chart->slots[i].known;
     for (size_t i = 0; i < chart->n; i++)
         if (requests_of(&chart->slots[i]) > most)
             most = requests_of(&chart->slots[i]);
@@ -110,14 +134,20 @@ void html_request_chart(FILE *out, const struct chart *chart)
     write_legend(out, "c1", "allowed");
     write_legend(out, "c2", "slowed");
     write_legend(out, "c3", "denied");
+    if (missing)
+        write_legend(out, "c5", "no data");
     begin_axis(out, chart);
     html_count(out, (int64_t)top);
     fputs("</span><span>", out);
     html_count(out, (int64_t)(top / 2));
     fputs("</span><span>0</span></div>", out);
     begin_chart(out, chart, "requests: allowed, slowed and denied");
-    for (size_t i = 0; i < chart->n; i++)
-        write_column(out, &chart->slots[i], chart->width > GAPS_MOST ? 0 : .2, top);
+    for (size_t i = 0; i < chart->n;) {
+        if (!chart->slots[i].known)
+            i = write_missing(out, chart, i);
+        else
+            write_column(out, &chart->slots[i++], chart->width > GAPS_MOST ? 0 : .2, top);
+    }
     end_chart(out, chart);
 }
 
@@ -182,7 +212,7 @@ void html_latency_chart(FILE *out, const struct chart *chart)
     for (size_t i = 0; i < chart->n; i++)
         for (int k = 0; k < 3; k++)
             most = fmax(most, chart->slots[i].percentile_ms[k]);
-    top = round_up(most);
+    top = round_up(fmax(most, 2)); /* the half of it is a whole one, too */
     fputs("<p class=\"legend\">", out);
     for (int i = 0; i < 3; i++)
         write_legend(out, percentile_classes[i], percentile_names[i]);

@@ -8,10 +8,16 @@
 /* Of a list; the CSV file has all. */
 #define ROWS "20"
 
-static void write_cell(FILE *out, const char *is, int64_t count)
+/* `more`: so many more it may be than was counted. */
+static void write_cell(FILE *out, const char *is, int64_t count, int64_t more)
 {
-    fprintf(out, "<td data-is=\"%s\"%s>", is, count == 0 ? " class=\"zero\"" : "");
+    fprintf(out, "<td data-is=\"%s\"%s>", is, count == 0 && more == 0 ? " class=\"zero\"" : "");
     html_count(out, count);
+    if (more > 0) {
+        fputs("<span title=\"and up to ", out);
+        html_count(out, more);
+        fputs(" more\">+</span>", out);
+    }
     fputs("</td>", out);
 }
 
@@ -50,7 +56,7 @@ void page_rules(struct page *page)
         html_bar(page->out, "bar", parts, 3, most);
         fputs("</td>", page->out);
         for (int i = 0; i < 5; i++)
-            write_cell(page->out, names[i], sqlite3_column_int64(rows, 2 + i));
+            write_cell(page->out, names[i], sqlite3_column_int64(rows, 2 + i), 0);
         fputs("</tr>\n", page->out);
     }
     fputs("</tbody></table>\n", page->out);
@@ -66,6 +72,7 @@ void page_rules(struct page *page)
 struct entry {
     struct span name;
     int64_t     requests, denied, error_bound;
+    bool        is_client;
 };
 
 static void write_entry(FILE *out, const struct entry *entry, int64_t most)
@@ -76,18 +83,13 @@ static void write_entry(FILE *out, const struct entry *entry, int64_t most)
         fputs("<tr class=\"rest\"><td class=\"name\">all others", out);
     else {
         fputs("<tr><td class=\"name\">", out);
-        html_name(out, entry->name);
+        (entry->is_client ? html_client : html_name)(out, entry->name);
         html_bar(out, "bar", parts, 2, most);
     }
-    fputs("</td><td data-is=\"requests\">", out);
-    html_count(out, entry->requests);
-    if (entry->error_bound > 0) {
-        fputs("<span title=\"and up to ", out);
-        html_count(out, entry->error_bound);
-        fputs(" more\">+</span>", out);
-    }
     fputs("</td>", out);
-    write_cell(out, "denied", entry->denied);
+    write_cell(out, "requests", entry->requests, entry->error_bound);
+    /* Those that were not counted for it may have been denied. */
+    write_cell(out, "denied", entry->denied, entry->error_bound);
     fputs("</tr>\n", out);
 }
 
@@ -101,20 +103,19 @@ static void write_entry(FILE *out, const struct entry *entry, int64_t most)
     "  FROM " table " LEFT JOIN rests USING (day) WHERE day BETWEEN ?1 AND ?2 AND NOT rest"                            \
     "  GROUP BY " what " ORDER BY requests DESC, " what " LIMIT " ROWS
 
-/* Of `rows` as HEAVIEST() gives them. */
-static void write_heaviest(struct page *page, const struct page_total *total, const char *title, const char *csv,
-                           sqlite3_stmt *rows)
+/* Of `rows` as HEAVIEST() gives them: of clients, or of paths. */
+static void write_heaviest(struct page *page, const struct page_total *total, bool clients, sqlite3_stmt *rows)
 {
-    struct entry rest = { SPAN_ABSENT, total->requests, total->denied, 0 };
+    struct entry rest = { SPAN_ABSENT, total->requests, total->denied, 0, clients };
     int64_t      most = 0;
     bool         bounded = false;
 
-    page_begin_section(page, "long", title, csv);
+    page_begin_section(page, "long", clients ? "Clients" : "Paths", clients ? "daily_clients" : "daily_paths");
     fputs("<table class=\"list\"><thead><tr><th></th><th>requests</th><th>denied</th></tr></thead><tbody>\n",
           page->out);
     while (page_next(page, rows)) {
         struct entry entry = { page_text(rows, 0), sqlite3_column_int64(rows, 1), sqlite3_column_int64(rows, 2),
-                               sqlite3_column_int64(rows, 3) };
+                               sqlite3_column_int64(rows, 3), clients };
 
         if (entry.name.n == 0)
             entry.name = SPAN_LITERAL("(none)");
@@ -130,17 +131,21 @@ static void write_heaviest(struct page *page, const struct page_total *total, co
     fputs("</tbody></table>\n", page->out);
     if (bounded)
         fputs("<p class=\"note\">+ and perhaps some more, which are in “all others”</p>\n", page->out);
+    if (!clients)
+        fputs("<p class=\"note\">As the rules see them: %41 is A, while %25 stays %25. Long ones are shortened "
+              "(…).</p>\n",
+              page->out);
     page_end_section(page);
 }
 
 void page_clients(struct page *page, const struct page_total *total)
 {
-    write_heaviest(page, total, "Clients", "daily_clients", page_query(page, HEAVIEST("day_clients", "src")));
+    write_heaviest(page, total, true, page_query(page, HEAVIEST("day_clients", "src")));
 }
 
 void page_paths(struct page *page, const struct page_total *total)
 {
-    write_heaviest(page, total, "Paths", "daily_paths", page_query(page, HEAVIEST("day_paths", "path")));
+    write_heaviest(page, total, false, page_query(page, HEAVIEST("day_paths", "path")));
 }
 
 static void write_denial(FILE *out, sqlite3_stmt *row)
@@ -149,7 +154,7 @@ static void write_denial(FILE *out, sqlite3_stmt *row)
     html_text(out, page_text(row, 0), 0);
     for (int i = 1; i <= 4; i++) {
         fputs(i <= 2 ? "</td><td class=\"text\">" : " ", out);
-        html_name(out, page_text(row, i));
+        (i == 1 ? html_client : html_name)(out, page_text(row, i));
     }
     if (sqlite3_column_int64(row, 5) == 0)
         fputs("</td><td class=\"text\">no rule ", out);

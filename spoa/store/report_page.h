@@ -12,6 +12,7 @@ struct page {
     struct sqlite3            *db;
     const struct report_range *range;
     FILE                      *out;
+    long long                  now; /* unix time in seconds */
     bool                       one_day;
     bool                       failed; /* nothing more is read then, so that the database keeps its reason */
 };
@@ -25,6 +26,9 @@ bool page_next(struct page *page, struct sqlite3_stmt *rows);
 /* Valid until the next row; NULL is empty. */
 struct span page_text(struct sqlite3_stmt *row, int column);
 
+/* Milliseconds; below 0: NULL. */
+double page_ms(struct sqlite3_stmt *row, int column);
+
 /* `class` may be "long": on paper, it may go on on the next page. */
 void page_begin_section(struct page *page, const char *class, const char *title, const char *csv);
 void page_end_section(struct page *page);
@@ -33,6 +37,12 @@ void page_end_section(struct page *page);
 struct page_total {
     int64_t requests, denied;
 };
+
+/* A notice, when the last hours of the day or the last days of the range have no data. Those to come are no matter. */
+void page_missing(struct page *page);
+
+/* What happened in each hour of the day, or on each day of the range. */
+void page_over_time(struct page *page);
 
 void page_rules(struct page *page);
 void page_clients(struct page *page, const struct page_total *total);

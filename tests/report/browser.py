@@ -4,7 +4,7 @@
 
 For each page, at widths of 360, 768 and 1280 px, light, dark and printed: one line a fault on standard output, exit code 1 if there
 is any. Faults: errors and warnings on the console, a request for anything but the page, a script, text that runs over the side, a
-number or a time broken over two lines, colours that are too much like what is behind them (WCAG AA: 4.5 for text, 3 for what is
+number, a time or the group of an address broken over two lines, colours that are too much like what is behind them (WCAG AA: 4.5 for text, 3 for what is
 drawn), a name that became markup (hostile names of the tests would set a property of the window, or add an element). The text of
 X.html goes to X.txt, and what is printed to X.pdf."""
 import base64, json, os, pathlib, shutil, subprocess, sys, tempfile
@@ -38,6 +38,13 @@ LOOK = """(asked => {
     if (range.getClientRects().length > 1)
       faults.push('broken over lines: ' + e.textContent.slice(0, 40));
   }
+  for (const e of document.querySelectorAll('bdi'))
+    for (const text of /^([0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:]*)([/][0-9]+)?$/.test(e.textContent) ? e.childNodes : []) {
+      const range = document.createRange();
+      range.selectNodeContents(text);
+      if (text.nodeType === Node.TEXT_NODE && range.getClientRects().length > 1)
+        faults.push('an address broken in the middle: ' + e.textContent);
+    }
   const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
   const light = colour => numbers(colour).slice(0, 3).map(v => v / 255)
     .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)

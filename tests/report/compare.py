@@ -9,7 +9,8 @@ import sys
 
 NUMBERS = set("""hour requests allowed slowed denied shadow_denied clients responses coarse_denied ban_denied undecided status_1xx status_2xx
     status_3xx status_4xx status_5xx status_other not_found bytes duration_avg_ms duration_p50_ms duration_p95_ms duration_p99_ms
-    origin_avg_ms origin_p95_ms rule matched error_bound status retry_after""".split())
+    origin_avg_ms origin_p95_ms aborted origin_errors tunnels streams origin_4xx origin_404 origin_5xx
+    refused_4xx refused_5xx rule matched error_bound status retry_after""".split())
 
 RUN_BY_SPREADSHEETS = tuple("=+-@\t\r\n ＝＋－＠")
 

@@ -58,12 +58,14 @@ INSERT INTO hour_paths SELECT day, hour, 1, '', allowed + slowed + denied, denie
 INSERT INTO hour_responses
   SELECT day, hour, 0, allowed - allowed / 20 - allowed / 100, allowed / 100, allowed / 20 + denied + 100, slowed, 5,
     allowed / 20, allowed * 5120, 80, 20, 5, 3, slowed, allowed, allowed * (30000 + 900 * hour),
-    12 + hour, 60 + 6 * ((hour * 5) % 11), 140 + 15 * ((hour * 7) % 9), allowed, allowed * 21000, 48.5
+    12 + hour, 60 + 6 * ((hour * 5) % 11), 140 + 15 * ((hour * 7) % 9), allowed, allowed * 21000, 48,
+    2, 1, allowed / 20, allowed / 20, slowed / 2, denied + 100, slowed / 4
   FROM hours WHERE day = '2026-11-20';
 INSERT INTO day_responses
   SELECT day, sum(status_1xx), sum(status_2xx), sum(status_3xx), sum(status_4xx), sum(status_5xx), sum(status_other), sum(not_found),
     sum(bytes), sum(coarse_denied), sum(ban_denied), sum(undecided), sum(aborted), sum(origin_errors), sum(duration_count),
-    sum(duration_us), 24.5, 96, 220.25, sum(origin_count), sum(origin_us), 49
+    sum(duration_us), 24, 96, 220, sum(origin_count), sum(origin_us), 49,
+    sum(tunnels), sum(streams), sum(origin_4xx), sum(origin_404), sum(origin_5xx), sum(refused_4xx), sum(refused_5xx)
   FROM hour_responses GROUP BY day;
 
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)

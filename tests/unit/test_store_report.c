@@ -8,6 +8,8 @@
 #include "store/html.h"
 #include "store/report.h"
 
+extern const char analytics_sql[], analytics_2_sql[];
+
 /* ---- UTF-8 ---- */
 
 static const struct {
@@ -138,13 +140,13 @@ END_TEST
 
 START_TEST(times)
 {
-    static const double ms[] = { 0, 0.04, 0.994, 0.995, 9.94, 9.96, 45.4, 999.4, 999.6, 9994, 9996, 12345 };
+    static const double ms[] = { 0, 1, 3, 9, 45, 999, 999.4, 999.6, 9994, 9996, 12345 };
 
     for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
         html_ms(out, ms[i]);
         putc(';', out);
     }
-    is_written("0.00 ms;0.04 ms;0.99 ms;1.0 ms;9.9 ms;10 ms;45 ms;999 ms;1.00 s;9.99 s;10.0 s;12.3 s;");
+    is_written("&lt; 1 ms;1 ms;3 ms;9 ms;45 ms;999 ms;999 ms;1.00 s;9.99 s;10.0 s;12.3 s;");
 }
 END_TEST
 
@@ -175,7 +177,9 @@ END_TEST
 /* The number at the top of the axis. */
 static void axis_ends_at(int64_t requests, const char *top)
 {
-    const struct slot  slot = { .at = 0, .label = "00:00", .allowed = requests, .percentile_ms = { -1, -1, -1 } };
+    const struct slot slot = {
+        .at = 0, .label = "00:00", .known = true, .allowed = requests, .percentile_ms = { -1, -1, -1 }
+    };
     const struct chart chart = { .slots = &slot, .n = 1, .width = 1 };
     char               expected[64];
 
@@ -215,6 +219,138 @@ START_TEST(curves_have_gaps)
     html_latency_chart(out, &chart);
     fclose(out);
     ck_assert_msg(strstr(written, "d=\"M0.5 0.000L1.5 0.000M3.3 0.000h.4M9.3 0.000h.4\"") != NULL, "%s", written);
+}
+END_TEST
+
+/* Broken behind a colon, but for those of `::`. */
+START_TEST(addresses)
+{
+    static const char *const clients[] = { "134.158.231.20", "2001:db8:1::/64", "::1", "plain", "dead beef.", "a<b:c" };
+
+    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
+        html_client(out, span_of(clients[i]));
+        putc(';', out);
+    }
+    is_written("<bdi class=\"address\">134.158.231.20</bdi>;<bdi class=\"address\">2001:<wbr>db8:<wbr>1::/64</bdi>;"
+               "<bdi class=\"address\">::<wbr>1</bdi>;<bdi>plain</bdi>;<bdi>dead beef.</bdi>;<bdi>a&lt;b:c</bdi>;");
+}
+END_TEST
+
+/* ---- days and hours without data ---- */
+
+/* 2026-11-26T12:30:00Z */
+#define NOW 1795696200
+
+/* The page of a range, with data on two days and in two hours of one of them. */
+static void write_page(const char *since, const char *until, const char *more_sql)
+{
+    struct report_range range;
+    sqlite3            *db;
+
+    snprintf(range.since, sizeof range.since, "%s", since);
+    snprintf(range.until, sizeof range.until, "%s", until);
+    ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, analytics_sql, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, analytics_2_sql, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(db,
+                     "INSERT INTO days (day, allowed) VALUES ('2026-11-19', 5), ('2026-11-21', 7);"
+                     "INSERT INTO hours (day, hour, allowed) VALUES ('2026-11-21', 9, 3), ('2026-11-21', 11, 4)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, more_sql, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_msg(report_html(db, &range, NOW, out), "%s", sqlite3_errmsg(db));
+    fclose(out);
+    sqlite3_close(db);
+}
+
+static const struct {
+    const char *since, *until, *sql;
+    const char *shown[4], *hidden[3];
+} gaps[] = {
+    /* Before, between, behind; days to come are none. */
+    { "2026-11-10",
+      "2026-11-30",
+      "",
+      { "The last data is of <b>2026-11-21</b>: nothing was recorded on the 5 days from 2026-11-22 to 2026-11-26 "
+        "(today).",
+        "2026-11-10 to 2026-11-18: no data", "2026-11-20: no data", "2026-11-22 to 2026-11-26: no data" },
+      { "2026-11-27", "not drawn" } },
+    { "2026-11-10", "2026-11-22", "", { "nothing was recorded on 2026-11-22. Either" }, { "2026-11-23" } },
+    { "2026-11-10",
+      "2026-11-26",
+      "INSERT INTO days (day) VALUES ('2026-11-25')",
+      { "on 2026-11-26 (today). Either" },
+      { NULL } },
+    { "2026-11-19", "2026-11-21", "", { "2026-11-20: no data" }, { "The last data" } },
+    { "2026-11-10",
+      "2026-11-30",
+      "INSERT INTO days (day) VALUES ('2026-11-26')",
+      { "2026-11-26: 0 requests" },
+      { "The last data" } },
+    /* None at all. */
+    { "2026-11-23",
+      "2026-11-24",
+      "",
+      { "nothing was recorded on the 3 days from 2026-11-22 to 2026-11-24. Either",
+        "Nothing was recorded on these days." },
+      { NULL } },
+    { "2026-11-24",
+      "2026-11-24",
+      "",
+      { "nothing was recorded on the 3 days from", "Nothing was recorded on this day." },
+      { NULL } },
+    { "2026-11-01", "2026-11-05", "", { "Nothing was recorded on these days." }, { "The last data" } },
+    { "2026-11-28", "2026-11-30", "", { "Nothing was recorded on these days." }, { "The last data" } },
+    /* A wrong clock had made days to come. */
+    { "2026-11-10",
+      "2026-12-24",
+      "INSERT INTO days (day, denied) VALUES ('2026-12-02', 1)",
+      { "2026-11-22 to 2026-12-01: no data", "2026-12-02: 1 requests" },
+      { "The last data", "2026-12-03" } },
+    /* Of a day. */
+    { "2026-11-21",
+      "2026-11-21",
+      "",
+      { "The last data is of the hour <b>11:00</b>: nothing was recorded from 12:00 to 24:00.",
+        "00:00 to 08:00: no data", "10:00: no data", "12:00 to 23:00: no data" },
+      { NULL } },
+    { "2026-11-26",
+      "2026-11-26",
+      "INSERT INTO days (day) VALUES ('2026-11-26'); INSERT INTO hours (day, hour) VALUES ('2026-11-26', 9)",
+      { "nothing was recorded from 10:00 to 12:00.", "10:00 to 11:00: no data" },
+      { "12:00: no data", "13:00" } },
+    { "2026-11-26",
+      "2026-11-26",
+      "INSERT INTO days (day) VALUES ('2026-11-26'); INSERT INTO hours (day, hour) VALUES ('2026-11-26', 11)",
+      { "00:00 to 10:00: no data" },
+      { "The last data" } },
+    { "2026-11-21",
+      "2026-11-21",
+      "INSERT INTO hours (day, hour) VALUES ('2026-11-21', 23)",
+      { "12:00 to 22:00: no data" },
+      { "The last data" } },
+    { "2026-11-19", "2026-11-19", "", { "The hours of this day are no longer kept." }, { "The last data", "no data" } },
+    /* All days there are. */
+    { "0001-01-01",
+      "9999-12-31",
+      "",
+      { "2026-11-20: no data", "class=\"x\"><span>2026-11-19</span>" },
+      { "2026-11-18", "not drawn" } },
+    { "0001-01-01",
+      "9999-12-31",
+      "INSERT INTO days (day) VALUES ('0001-01-01'), ('2010-05-05')",
+      { "Days before 2016-11-19 are not drawn.", "2016-11-19 to 2026-11-18: no data" },
+      { "2010-05-05" } },
+};
+
+START_TEST(gap)
+{
+    write_page(gaps[_i].since, gaps[_i].until, gaps[_i].sql);
+    for (int i = 0; i < 4 && gaps[_i].shown[i] != NULL; i++)
+        ck_assert_msg(strstr(written, gaps[_i].shown[i]) != NULL, "no '%s' in %s", gaps[_i].shown[i], written);
+    for (int i = 0; i < 3 && gaps[_i].hidden[i] != NULL; i++)
+        ck_assert_msg(strstr(written, gaps[_i].hidden[i]) == NULL, "'%s' in %s", gaps[_i].hidden[i], written);
 }
 END_TEST
 
@@ -294,6 +430,8 @@ int main(void)
     tcase_add_test(html, bytes);
     tcase_add_test(html, percentages);
     tcase_add_test(html, curves_have_gaps);
+    tcase_add_test(html, addresses);
+    tcase_add_loop_test(html, gap, 0, (int)(sizeof gaps / sizeof *gaps));
     tcase_add_loop_test(html, field, 0, (int)(sizeof fields / sizeof *fields));
     suite_add_tcase(suite, html);
     tcase_add_test(axis, axes);
