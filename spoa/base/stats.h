@@ -60,6 +60,9 @@
     FAMILY(counter, "feed_lines_total", 1, "Lines of HAProxy's log feed, by whether they were counted.")               \
         SAMPLE(feed_taken, "result=\"taken\"")                                                                         \
         SAMPLE(feed_skipped, "result=\"skipped\"")                                                                     \
+    FAMILY(counter, "feed_undecided_total", 1,                                                                         \
+           "Responses to requests about which the agent was to be asked and that got no verdict.")                     \
+        SAMPLE(feed_undecided, "")                                                                                     \
     FAMILY(counter, "feed_untimed_total", 1,                                                                           \
            "Responses whose duration is no latency, and in no percentile: tunnels (status 101), event streams, and "   \
            "those whose client went away.")                                                                            \

@@ -133,22 +133,27 @@ static void skipped(struct feed *feed, struct feed_conn *conn, struct span messa
                         message.n < 400 ? (int)message.n : 400, message.p);
 }
 
-static void taken(struct feed *feed, struct feed_conn *conn)
+static void taken(struct feed *feed, struct feed_conn *conn, const struct response *response)
 {
     stat_add(&feed->stats->feed_taken, 1);
+    stat_add(&feed->stats->feed_undecided, response->by == RESPONSE_BY_NOBODY);
+    stat_add(&feed->stats->untimed_tunnels, response->lasting == RESPONSE_TUNNEL);
+    stat_add(&feed->stats->untimed_streams, response->lasting == RESPONSE_STREAM);
+    stat_add(&feed->stats->untimed_aborted, response->aborted);
     conn->lines++;
 }
 
 /* Counts the whole messages at the beginning of `in`, which is left at the rest. */
 static enum feed_next fold(struct feed *feed, struct feed_conn *conn, struct span *in)
 {
-    int64_t        hour = moment_now().unix_us / US_AN_HOUR;
-    struct span    message, rest = *in;
-    enum feed_next next;
-    const char    *fault;
+    int64_t         hour = moment_now().unix_us / US_AN_HOUR;
+    struct span     message, rest = *in;
+    enum feed_next  next;
+    struct response response;
+    const char     *fault;
 
     while ((next = feed_frame_next(&rest, &message)) == FEED_NEXT_MESSAGE) {
-        enum feed_fold done = feed_fold(message, feed->box->filling, feed->box->seed, hour, &fault);
+        enum feed_fold done = feed_fold(message, feed->box->filling, feed->box->seed, hour, &response, &fault);
 
         if (done == FEED_FULL) {
             feed->full = true;
@@ -157,7 +162,7 @@ static enum feed_next fold(struct feed *feed, struct feed_conn *conn, struct spa
         if (done == FEED_SKIPPED)
             skipped(feed, conn, message, fault);
         else
-            taken(feed, conn);
+            taken(feed, conn, &response);
         *in = rest;
     }
     return next;

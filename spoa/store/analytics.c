@@ -60,16 +60,6 @@ static bool write_details(struct analytics *a)
     return writer_trim_denials(&a->writer);
 }
 
-/* For /metrics: once, when it is taken. */
-static void count_untimed(struct stats *stats, const struct responses *taken)
-{
-    for (unsigned i = 0; i < taken->n; i++) {
-        stat_add(&stats->untimed_tunnels, taken->hours[i].tunnels);
-        stat_add(&stats->untimed_streams, taken->hours[i].streams);
-        stat_add(&stats->untimed_aborted, taken->hours[i].aborted);
-    }
-}
-
 /* What the log feed brought. It is kept until it is written, in the same transaction as the decisions, so that its
  * columns agree with the others. */
 static void take_responses(struct analytics *a)
@@ -78,7 +68,6 @@ static void take_responses(struct analytics *a)
         return;
     a->taken = responses_take(a->responses, a->taken);
     a->has_taken = true;
-    count_untimed(a->stats, a->taken);
     ledger_add_durations(&a->ledger, a->taken);
 }
 

@@ -45,13 +45,14 @@ static void measure(const char *name, int64_t hour)
     double            best = 1e9;
 
     for (int round = 0; round < ROUNDS; round++) {
-        struct span in = { bytes, bytes_n }, message;
-        double      start = seconds();
-        const char *fault;
-        int         lines = 0;
+        struct span     in = { bytes, bytes_n }, message;
+        double          start = seconds();
+        struct response response;
+        const char     *fault;
+        int             lines = 0;
 
         while (feed_frame_next(&in, &message) == FEED_NEXT_MESSAGE) {
-            if (feed_fold(message, r, 1, hour, &fault) != FEED_FOLDED)
+            if (feed_fold(message, r, 1, hour, &response, &fault) != FEED_FOLDED)
                 abort();
             lines++;
         }

@@ -1,5 +1,5 @@
-# Dashboard and alerts: a real Prometheus that scrapes agent and HAProxy has each series that they name; and what the
-# undecided requests are computed from is true: nothing else knows them.
+# Dashboard and alerts: a real Prometheus that scrapes agent and HAProxy has each series that they name; and both sources of
+# the undecided requests are true: the log feed, and what HAProxy forwarded less what the agent let through.
 PATH=$PATH:$ROOT/build/prometheus
 command -v prometheus > /dev/null || fail "prometheus is missing: tests/admin/fetch brings it"
 PROMETHEUS=$ADDR:19090
@@ -51,3 +51,7 @@ for i in 1 2 3; do expect_status 200 /other/1 --interface 127.200.0.2; done
 wait_until is 3 "$forwarded - $let_through or $forwarded - sum(last_over_time(spoa_rules_decisions_total{verdict=~\"allow|slow\"}[1m]))"
 wait_until is 0 'up{job="spoa-rules"}'
 wait_until is 0 'haproxy_server_status{proxy="agents",state="UP"}'
+
+# The log feed knows them as well: their lines have waited for the agent.
+start_agent --admin-listen "$ADDR:19012"
+wait_until is 3 'sum(spoa_rules_feed_undecided_total)'

@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct responses *r;
     struct span              in = { (const char *)data, size }, message;
     uint64_t                 folded = 0;
+    struct response          response;
     const char              *fault;
 
     if (r == NULL)
@@ -40,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (feed_frame_next(&in, &message) == FEED_NEXT_MESSAGE) {
         assert(message.n <= FEED_MESSAGE_MAX && message.p + message.n == in.p);
         assert(in.p + in.n == (const char *)data + size);
-        if (feed_fold(message, r, 1, HOUR, &fault) == FEED_FOLDED)
+        if (feed_fold(message, r, 1, HOUR, &response, &fault) == FEED_FOLDED)
             folded++;
         else
             assert(fault != NULL);

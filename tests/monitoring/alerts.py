@@ -60,6 +60,7 @@ for agent in ("a1", "a2"):
         f'spoa_rules_decision_duration_seconds_bucket{{{own},le="+Inf"}}': steady(500),
         f'spoa_rules_feed_lines_total{{{own},result="taken"}}': steady(500),
         f'spoa_rules_feed_lines_total{{{own},result="skipped"}}': level(0),
+        f"spoa_rules_feed_undecided_total{{{own}}}": level(0),
         f"spoa_rules_feed_connections{{{own}}}": level(1),
         f"spoa_rules_analytics_up{{{own}}}": level(1),
         f"spoa_rules_analytics_lost_total{{{own}}}": level(0),
@@ -108,6 +109,8 @@ SLOWED = of("spoa_rules_decisions_total", A1, '"slow"')
 DENIED = of("spoa_rules_decisions_total", A1, '"deny"')
 FAST = of("spoa_rules_decision_duration_seconds_bucket", A1, "0.001")
 FEED = of("spoa_rules_feed_connections", A1)
+UNDECIDED = of("spoa_rules_feed_undecided_total", A1)
+NO_FEED = {of("spoa_rules_feed_lines_total", agent, '"taken"'): level(0) for agent in ("a1", "a2")}
 
 # What is different: series and values; then the alerts that fire at the end.
 CASES = {
@@ -118,11 +121,14 @@ CASES = {
     "a front sees neither agent": ({AGENT1: then(1, 0), AGENT2: then(1, 0)}, ["SpoaRulesNoAgentForHaproxy h1"]),
     "a front has but the backup": ({AGENT1: then(1, 0)}, ["SpoaRulesBackupAgentInUse h1"]),
     "a front has no backup": ({AGENT2: then(1, 0)}, []),
-    "a tenth is not asked about": ({FORWARDED: rises(440, 550)}, ["SpoaRulesUndecided"]),
-    "some are on their way": ({FORWARDED: rises(440, 450)}, []),
-    "more decided than forwarded": ({ALLOWED: rises(440, 600)}, []),
-    "nobody is asked": (
-        {key: rises(per_sample(key), 0) for key in HEALTHY if key.startswith("spoa_rules_decisions_total")},
+    "a tenth is not asked about": ({UNDECIDED: rises(0, 100)}, ["SpoaRulesUndecided"]),
+    "one in a hundred is not": ({UNDECIDED: rises(0, 10)}, []),
+    "the feed knows better than the counts": ({FORWARDED: rises(440, 550)}, []),
+    "no feed, and a tenth is not asked about": (NO_FEED | {FORWARDED: rises(440, 550)}, ["SpoaRulesUndecided"]),
+    "no feed, and some are on their way": (NO_FEED | {FORWARDED: rises(440, 450)}, []),
+    "no feed, and more decided than forwarded": (NO_FEED | {ALLOWED: rises(440, 600)}, []),
+    "no feed, and nobody is asked": (
+        NO_FEED | {key: rises(per_sample(key), 0) for key in HEALTHY if key.startswith("spoa_rules_decisions_total")},
         ["SpoaRulesUndecided"]),
     "no traffic": (
         {key: rises(per_sample(key), 0) for key in HEALTHY if "_total{" in key and HEALTHY[key].startswith("0+")}
@@ -157,6 +163,39 @@ CASES = {
 }
 
 
+# Starts: a sample each 15 s, as in prometheus.yml. Forwarded by h1, decided by a1, lines of its feed and undecided ones among
+# them; then whether SpoaRulesUndecided is pending or firing at any time. 100 requests a sample; _: not read yet.
+STARTS = {
+    "both at once": ("0+100x60", "0+100x60", "0+100x60", "0x60", False),
+    "HAProxy was read first": ("0+100x60", "_ 100+100x60", "_ 100+100x60", "_ 0x60", False),
+    "and the agent as it began": ("0 100+100x60", "0 0 100+100x60", "0 0 100+100x60", "0x60", False),
+    "the first requests come, and the agent is read earlier": ("0x20 100+100x40", "0x20 7+100x40", "0x20 7+100x40", "0x60", False),
+    "the agent is started again": ("0+100x60", "0+100x30 10+100x30", "0+100x30 10+100x30", "0x60", False),
+    "and not read once": ("0+100x60", "0+100x30 _ 10+100x30", "0+100x30 _ 10+100x30", "0x60", False),
+    "a tenth is undecided from the start": ("0+100x60", "0+90x60", "0+100x60", "0+10x60", True),
+    "no feed: both at once": ("0+100x60", "0+100x60", "0x60", "0x60", False),
+    "no feed: HAProxy was read first": ("0+100x60", "_ 100+100x60", "_ 0x60", "_ 0x60", False),
+    "no feed: and the agent as it began": ("0 100+100x60", "0 0 100+100x60", "0x60", "0x60", False),
+    "no feed: a tenth is undecided from the start": ("0+100x60", "0+90x60", "0x60", "0x60", True),
+}
+
+
+def start_tests():
+    agent, front = 'job="spoa-rules",instance="a1"', 'job="haproxy",instance="h1"'
+    for name, (forwarded, decided, lines, undecided, alerts) in STARTS.items():
+        found = 'count(last_over_time(ALERTS{alertname="SpoaRulesUndecided"}[15m]))'
+        yield {
+            "name": name, "interval": "15s",
+            "input_series": [
+                {"series": f'haproxy_backend_http_requests_total{{{front},proxy="origins"}}', "values": forwarded},
+                {"series": f'spoa_rules_decisions_total{{{agent},verdict="allow"}}', "values": decided},
+                {"series": f'spoa_rules_feed_lines_total{{{agent},result="taken"}}', "values": lines},
+                {"series": f"spoa_rules_feed_undecided_total{{{agent}}}", "values": undecided}],
+            # Pending and firing are two series.
+            "promql_expr_test": [{"expr": found, "eval_time": "885s",
+                                  "exp_samples": [{"labels": "{}", "value": 2}] if alerts else []}]}
+
+
 def expected(alerts):
     samples = []
     for alert in alerts:
@@ -182,13 +221,14 @@ def main():
             "expr": 'max by (alertname, instance, name, reason) (ALERTS{alertstate="firing"})', "eval_time": "40m",
             "exp_samples": expected(alerts)}],
     } for name, (changes, alerts) in CASES.items()]
+    tests += start_tests()
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:  # JSON is YAML
-        json.dump({"rule_files": [ALERTS], "evaluation_interval": "30s", "tests": tests}, file)
+        json.dump({"rule_files": [ALERTS], "evaluation_interval": "15s", "tests": tests}, file)
         file.flush()
         result = subprocess.run(["promtool", "test", "rules", file.name], check=False, capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stdout + result.stderr)
-    print(f"alerts: {len(defined)} alerts, {len(CASES)} cases")
+    print(f"alerts: {len(defined)} alerts, {len(CASES)} cases, {len(STARTS)} starts")
 
 
 main()

@@ -261,7 +261,7 @@ START_TEST(many_rules)
 END_TEST
 
 /* A line of the log feed for a request of now, with its length in front. */
-static void say_line(int fd, const char *status, const char *end, const char *stream)
+static void say_line(int fd, const char *status, const char *end, const char *verdict, const char *stream)
 {
     time_t    now = time(NULL);
     struct tm tm;
@@ -271,8 +271,8 @@ static void say_line(int fd, const char *status, const char *end, const char *st
     strftime(stamp, sizeof stamp, "%d/%b/%Y:%H:%M:%S +0000", &tm);
     snprintf(message, sizeof message,
              "<134>1 - - haproxy 1 - [rules@32473 time=\"%s\" status=\"%s\" bytes=\"1\" end=\"%s\" tc=\"0\" tr=\"1\" "
-             "ta=\"29951\" path=\"%%2F\" refused=\"-\" asked=\"1\" error=\"-\" verdict=\"allow\" stream=\"%s\"] x",
-             stamp, status, end, stream);
+             "ta=\"29951\" path=\"%%2F\" refused=\"-\" asked=\"1\" error=\"-\" verdict=\"%s\" stream=\"%s\"] x",
+             stamp, status, end, verdict, stream);
     snprintf(frame, sizeof frame, "%zu %s", strlen(message), message);
     say(fd, frame, strlen(frame));
 }
@@ -296,14 +296,17 @@ START_TEST(feed_and_limits)
     close(fd);
     fd = spop_client_connect(feed);
     ck_assert_int_ge(fd, 0);
-    say_line(fd, "200", "--", "-");
+    say_line(fd, "200", "--", "allow", "-");
+    for (int i = 0; i < 4; i++)
+        say_line(fd, "200", "--", "-", "-");
     for (int i = 0; i < 3; i++)
-        say_line(fd, "101", "CD", "-");
+        say_line(fd, "101", "CD", "allow", "-");
     for (int i = 0; i < 2; i++)
-        say_line(fd, "200", "cD", "1");
-    say_line(fd, "200", "CD", "-");
-    await_metric("feed_lines_total{result=\"taken\"}", 7);
-    await_metric("feed_untimed_total{kind=\"tunnel\"}", 3);
+        say_line(fd, "200", "cD", "allow", "1");
+    say_line(fd, "200", "CD", "allow", "-");
+    await_metric("feed_lines_total{result=\"taken\"}", 11);
+    expect_metric("feed_undecided_total", 4);
+    expect_value("feed_untimed_total{kind=\"tunnel\"}", 3);
     expect_value("feed_untimed_total{kind=\"stream\"}", 2);
     expect_value("feed_untimed_total{kind=\"aborted\"}", 1);
     close(fd);

@@ -503,19 +503,23 @@ START_TEST(fold)
     static const char *const too_old[] = { "time=\"13/Nov/2026:08:59:59 +0000\"" };
     struct responses        *into = responses_new();
     struct topk_row          rows[RESPONSES_PATHS];
+    struct response          response;
     const char              *fault = NULL;
 
     ck_assert_ptr_nonnull(into);
-    ck_assert_int_eq(feed_fold(line_with(NULL, 0), into, 7, HOUR, &fault), FEED_FOLDED);
-    ck_assert_int_eq(feed_fold(line_with(later, 2), into, 7, HOUR, &fault), FEED_FOLDED);
-    ck_assert_int_eq(feed_fold(line_with(old, 1), into, 7, HOUR, &fault), FEED_FOLDED);
-    ck_assert_int_eq(feed_fold(line_with(much_later, 1), into, 7, HOUR, &fault), FEED_SKIPPED);
-    ck_assert_int_eq(feed_fold(line_with(too_old, 1), into, 7, HOUR, &fault), FEED_SKIPPED);
-    ck_assert_int_eq(feed_fold(SPAN_LITERAL("hello"), into, 7, HOUR, &fault), FEED_SKIPPED);
+    ck_assert_int_eq(feed_fold(line_with(NULL, 0), into, 7, HOUR, &response, &fault), FEED_FOLDED);
+    ck_assert_int_eq(feed_fold(line_with(later, 2), into, 7, HOUR, &response, &fault), FEED_FOLDED);
+    ck_assert_int_eq(feed_fold(line_with(old, 1), into, 7, HOUR, &response, &fault), FEED_FOLDED);
+    ck_assert_int_eq(feed_fold(line_with(much_later, 1), into, 7, HOUR, &response, &fault), FEED_SKIPPED);
+    ck_assert_int_eq(feed_fold(line_with(too_old, 1), into, 7, HOUR, &response, &fault), FEED_SKIPPED);
+    ck_assert_int_eq(feed_fold(SPAN_LITERAL("hello"), into, 7, HOUR, &response, &fault), FEED_SKIPPED);
     ck_assert_uint_eq(into->n, 3);
+    ck_assert_int_eq(feed_fold(line_with(NULL, 0), into, 7, HOUR, &response, &fault), FEED_FOLDED);
+    ck_assert_int_eq(response.status, 200);
+    ck_assert_ptr_null(response.path.p);
     /* However it is spelt, the path is that of the decisions. */
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert_uint_eq(into->hours[i].status_2xx, 1);
+        ck_assert_uint_eq(into->hours[i].status_2xx, i == 0 ? 2 : 1);
         ck_assert_uint_eq(topk_size(into->hours[i].paths), 1);
         topk_rows(into->hours[i].paths, rows);
         ck_assert(rows[0].id == tally_id_of(SPAN_LITERAL("/items/1"), 7));
