@@ -83,8 +83,8 @@ CREATE TABLE running_rules (
 
 -- ---- the heaviest clients and paths
 
--- requests and denied were counted for this client; it may have made up to error_bound requests more, before it was
--- among the heaviest. Those are in the row of the rest (rest = 1, src empty), so that the rows of an hour sum to its
+-- requests and denied were counted for this client; it may have made up to error_bound requests more, denied or not, before it
+-- was among the heaviest. Those are in the row of the rest (rest = 1, src empty), so that the rows of an hour sum to its
 -- total. There, error_bound is the most that any one client without a row can have made: what a client that gets a row
 -- begins with. That bound never goes down within the hour or day.
 CREATE TABLE hour_clients (

@@ -109,9 +109,12 @@ void page_missing(struct page *page)
 
 /* ---- slots ---- */
 
-/* From the first to the last, all of them without data as yet. False: no memory. */
+/* From the first to the last, all of them without data as yet. False: no memory, or there are none (n is 0), as in a file
+ * whose days are none. */
 static bool make_slots(struct slots *slots, int64_t first, int64_t last, bool one_day)
 {
+    if (last < first)
+        return false;
     slots->first = first;
     slots->n = (int)(last - first + 1);
     slots->all = calloc((size_t)slots->n, sizeof *slots->all);
@@ -149,7 +152,9 @@ static bool make_hours(struct page *page, struct slots *slots)
 
     if (!read_one(page, "SELECT max(hour) FROM hours WHERE day BETWEEN ?1 AND ?2", false, &last))
         return false;
-    return make_slots(slots, 0, last > last_hour(page) ? last : last_hour(page), true);
+    if (last < last_hour(page))
+        last = last_hour(page);
+    return make_slots(slots, 0, last < 23 ? last : 23, true);
 }
 
 /* False: there are none, or the page has failed. */
@@ -167,10 +172,11 @@ static bool read_slots(struct page *page, struct slots *slots)
                                             "  duration_p99_ms FROM daily_summary WHERE day BETWEEN ?1 AND ?2");
     while (page_next(page, rows)) {
         int64_t      number = page->one_day ? sqlite3_column_int64(rows, 0) : day_number(page_text(rows, 0).p);
-        struct slot *slot = &slots->all[number - slots->first];
+        struct slot *slot;
 
         if (number < slots->first || number >= slots->first + slots->n)
             continue;
+        slot = &slots->all[number - slots->first];
         slot->known = true;
         slot->allowed = sqlite3_column_int64(rows, 1);
         slot->slowed = sqlite3_column_int64(rows, 2);
