@@ -8,8 +8,8 @@ BEGIN;
 -- tunnels were answered 101 (WebSockets, say), streams are server-sent events and the like: both last as long as their two
 -- ends like, so that no duration counts them. origin_4xx, origin_404 and origin_5xx are those of status_4xx, not_found and
 -- status_5xx that the origin sent; refused_4xx and refused_5xx those with which HAProxy refused, because of the rules, a ban,
--- a coarse limit or its configuration. What is left of a class HAProxy answered because the origin failed or the client went
--- away.
+-- a coarse limit or its configuration. What is left of a class HAProxy answered because no origin was up or it failed, or because
+-- the client went away.
 ALTER TABLE hour_responses ADD COLUMN tunnels INTEGER;
 ALTER TABLE hour_responses ADD COLUMN streams INTEGER;
 ALTER TABLE hour_responses ADD COLUMN origin_4xx INTEGER;

@@ -318,6 +318,11 @@ bool feed_line_parse(struct span message, struct response *response, char scratc
         return false;
     response->status = (int)status;
     response->bytes = bytes < 0 ? 0 : (uint64_t)bytes;
-    return take_times(&fields, response) && decode_path(fields.value[PATH], scratch, &response->path) &&
-           who(&fields, &response->by);
+    if (!take_times(&fields, response) || !decode_path(fields.value[PATH], scratch, &response->path) ||
+        !who(&fields, &response->by))
+        return false;
+    /* haproxy.cfg answers so, before it asks, while no origin is up. That refuses nobody. */
+    if (response->by == RESPONSE_BY_CONFIGURATION && status == 503)
+        response->from = RESPONSE_FROM_OTHER;
+    return true;
 }

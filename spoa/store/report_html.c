@@ -66,7 +66,7 @@ struct totals {
         origin_errors, tunnels, streams;
     int64_t origin_4xx, refused, origin_5xx;
     int64_t other_4xx;        /* of clients that went away, by HAProxy */
-    int64_t other_5xx;        /* of origins that failed, by HAProxy */
+    int64_t other_5xx;        /* by HAProxy: no origin was up, or it failed */
     int64_t untold;           /* 4xx and 5xx of days of which nobody counted whose they were */
     double  percentile_ms[3]; /* below 0: none */
 };
@@ -164,7 +164,7 @@ static void write_responses(struct page *page, const struct totals *t)
         { "4xx of the origin", "c2", t->origin_4xx },
         { "refused", "c3", t->refused },
         { "5xx of the origin", "c6", t->origin_5xx },
-        { "5xx: the origin failed", "c7", t->other_5xx },
+        { "5xx: the origin was down or failed", "c7", t->other_5xx },
         { "4xx and 5xx of days without a count of refusals", "c5", t->untold },
         { "1xx", "c5", t->status_1xx },
         { "none or other", "c5", t->status_other + t->other_4xx },

@@ -46,7 +46,7 @@ enum response_by {
 
 /* Whose answer it is. */
 enum response_from {
-    RESPONSE_FROM_OTHER,  /* HAProxy's cache; or HAProxy itself, where the origin failed or the client went away */
+    RESPONSE_FROM_OTHER,  /* HAProxy's cache; or HAProxy itself: no origin was up, it failed, or the client went away */
     RESPONSE_FROM_ORIGIN, /* it sent the headers */
     RESPONSE_REFUSED      /* HAProxy's own, because of the rules, a ban, a limit or its configuration */
 };

@@ -158,7 +158,7 @@ def originless(connection, kind, nth):
 def shut(connection, kind, nth):
     """The origin's breaker is open: nobody is asked."""
     connection.answer(503)
-    count(kind, 503, "refused", whose="refused")
+    count(kind, 503, "refused")
 
 
 def cut(connection, kind, nth):
