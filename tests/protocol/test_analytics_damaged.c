@@ -216,7 +216,7 @@ START_TEST(of_a_newer_version)
     start(false);
     load_for_ms(2500);
     stop();
-    expect_log("its schema has version 99, and this program knows 1: upgrade the program", 1);
+    expect_log("its schema has version 99, and this program knows 2: upgrade the program", 1);
     expect_log("decisions go on", 1);
     expect_log("decisions are not in it", 1);
     snprintf(command, sizeof command, "cmp %s %s.copy", path, path);
