@@ -1,12 +1,12 @@
 -- The analytics database, schema version 2: how a file of version 1 becomes one.
 --
--- The new columns are NULL for each hour and day of which the earlier version counted a part: that part is not known. The hour
--- and the day of the upgrade are among them.
+-- The new columns are NULL for hours and days that an older agent counted, wholly or in part. The hour and the day of the
+-- upgrade are among them.
 
 BEGIN;
 
--- tunnels were answered 101 (WebSockets, say), streams are server-sent events and the like: both last as long as their two
--- ends like, so that no duration counts them. origin_4xx, origin_404 and origin_5xx are those of status_4xx, not_found and
+-- tunnels were answered 101 (WebSockets, say); streams are server-sent events and the like. Client and origin keep both open
+-- as long as they like, so durations leave them out. origin_4xx, origin_404 and origin_5xx are those of status_4xx, not_found and
 -- status_5xx that the origin sent; refused_4xx and refused_5xx those with which HAProxy refused, because of the rules, a ban,
 -- a coarse limit or its configuration. What is left of a class HAProxy answered because no origin was up or it failed, or because
 -- the client went away.

@@ -15,8 +15,8 @@ enum feed_fold {
     FEED_FULL     /* see responses_add(): try again when the tally was taken */
 };
 
-/* `hour` is the present one, since 1970. `seed` is that of ids. `response`, where it was folded: what it said, but for the
- * path, which is absent. */
+/* `hour` is the present one, since 1970. `seed` is that of ids. `response`: what the line
+ * said, if it was folded; its path is absent. */
 enum feed_fold feed_fold(struct span message, struct responses *into, uint64_t seed, int64_t hour,
                          struct response *response, const char **fault);
 

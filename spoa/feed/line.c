@@ -7,7 +7,7 @@
 /* The order of haproxy.cfg, in which each is found at once. */
 enum field { TIME, STATUS, BYTES, END, TC, TR, TA, PATH, REFUSED, ASKED, ERROR, VERDICT, STREAM, FIELDS };
 
-/* Lines of a haproxy.cfg from before it was added have none, and no stream is known to be one. */
+/* An older haproxy.cfg does not write this field. Its streams are taken for answers. */
 #define OPTIONAL (1u << STREAM)
 
 static const struct span names[FIELDS] = {
@@ -266,8 +266,8 @@ static bool how_it_ended(struct span end, struct response *response)
     return true;
 }
 
-/* A tunnel or a stream ends when one of its ends goes away: there is no other way, and nothing failed. An answer that
- * was cut off (D and L: while its data was under way) took no time that would say how quick the origin is. */
+/* A tunnel or a stream ends when the client or the origin closes it, so its end is neither an abort nor an error. The time
+ * until an answer broke off (D and L: its data was under way) is no latency either. */
 static void take_lasting(const struct fields *fields, struct response *response)
 {
     char awaited = fields->value[END].p[1];
@@ -321,7 +321,7 @@ bool feed_line_parse(struct span message, struct response *response, char scratc
     if (!take_times(&fields, response) || !decode_path(fields.value[PATH], scratch, &response->path) ||
         !who(&fields, &response->by))
         return false;
-    /* haproxy.cfg answers so, before it asks, while no origin is up. That refuses nobody. */
+    /* This is the answer of haproxy.cfg while no origin is up: an outage, not a refusal. */
     if (response->by == RESPONSE_BY_CONFIGURATION && status == 503)
         response->from = RESPONSE_FROM_OTHER;
     return true;

@@ -84,7 +84,7 @@ void html_client(FILE *out, struct span text)
     struct network network;
     bool           exact;
 
-    /* An operator may count by what clients send: that is any text. */
+    /* Where the operator counts by a header, the client is any text. */
     if (!network_parse(text, &network, &exact)) {
         html_name(out, text);
         return;
@@ -92,7 +92,7 @@ void html_client(FILE *out, struct span text)
     fputs("<bdi class=\"address\">", out);
     for (size_t i = 0; i < text.n; i++) {
         putc(text.p[i], out);
-        /* Not between the two of `::`, nor between it and the length of the network. */
+        /* Keep `::` whole, and the prefix length behind it. */
         if (text.p[i] == ':' && i + 1 < text.n && text.p[i + 1] != ':' && text.p[i + 1] != '/')
             fputs("<wbr>", out);
     }

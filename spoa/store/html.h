@@ -16,12 +16,12 @@ void html_text(FILE *out, struct span text, size_t most);
 /* A name that somebody else chose, in a <bdi>: its direction and that of its neighbours are apart. */
 void html_name(FILE *out, struct span text);
 
-/* The name of a client. An address or network is broken over lines behind a colon, and nowhere else. */
+/* A client. An address or network may be broken over lines behind a colon only, so that no number is cut in two. */
 void html_client(FILE *out, struct span text);
 
 void html_count(FILE *out, int64_t count); /* 1,234,567 */
 void html_bytes(FILE *out, int64_t bytes); /* 512 B, 1.5 kB, 20.3 TB */
-void html_ms(FILE *out, double ms);        /* < 1 ms, 3 ms, 45 ms, 1.25 s, 12.3 s: HAProxy counts whole ones */
+void html_ms(FILE *out, double ms);        /* < 1 ms, 3 ms, 45 ms, 1.25 s, 12.3 s; HAProxy counts whole milliseconds */
 
 /* 91.2 %; what is not quite nothing or not quite all is not written as if it were. `whole` is above 0. */
 void html_percent(FILE *out, int64_t part, int64_t whole);

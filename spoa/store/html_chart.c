@@ -9,7 +9,7 @@
 #define SLOT_MOST 6
 #define AXIS      4 /* what stands on its left */
 
-#define MISSING   4.0 /* the height of the mark of what has no data */
+#define MISSING   4.0 /* height of the mark below slots without data */
 
 /* Of more columns than this the gaps would only make them pale on a phone. */
 #define GAPS_MOST 62
@@ -70,8 +70,8 @@ static int64_t requests_of(const struct slot *slot)
     return slot->allowed + slot->slowed + slot->denied;
 }
 
-/* From the slot `i` on, where some follow on each other that have no data: a mark on the ground line, so that they are not
- * taken for slots without requests. Returns the place behind the last of them. */
+/* Marks the slots without data from `i` on, which follow on each other, on the ground line: without the mark they would
+ * look like slots without requests. Returns the index behind the last of them. */
 static size_t write_missing(FILE *out, const struct chart *chart, size_t i)
 {
     const struct slot *first = &chart->slots[i], *last = first;
@@ -212,7 +212,7 @@ void html_latency_chart(FILE *out, const struct chart *chart)
     for (size_t i = 0; i < chart->n; i++)
         for (int k = 0; k < 3; k++)
             most = fmax(most, chart->slots[i].percentile_ms[k]);
-    top = round_up(fmax(most, 2)); /* the half of it is a whole one, too */
+    top = round_up(fmax(most, 2)); /* half of it is a whole number as well */
     fputs("<p class=\"legend\">", out);
     for (int i = 0; i < 3; i++)
         write_legend(out, percentile_classes[i], percentile_names[i]);

@@ -67,7 +67,7 @@ struct totals {
     int64_t origin_4xx, refused, origin_5xx;
     int64_t other_4xx;        /* of clients that went away, by HAProxy */
     int64_t other_5xx;        /* by HAProxy: no origin was up, or it failed */
-    int64_t untold;           /* 4xx and 5xx of days of which nobody counted whose they were */
+    int64_t untold;           /* 4xx and 5xx of days that an older agent counted */
     double  percentile_ms[3]; /* below 0: none */
 };
 
@@ -155,7 +155,7 @@ static void write_totals(const struct page *page, const struct totals *t)
 
 /* ---- responses ---- */
 
-/* Each response is one of these. What HAProxy refused is apart from what the origin sent, whatever the status. */
+/* Each response is in one part. Refusals have a part of their own, whatever their status. */
 static void write_responses(struct page *page, const struct totals *t)
 {
     const struct part parts[] = {

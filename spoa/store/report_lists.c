@@ -8,7 +8,7 @@
 /* Of a list; the CSV file has all. */
 #define ROWS "20"
 
-/* `more`: so many more it may be than was counted. */
+/* `more`: the true number may be higher by this much. */
 static void write_cell(FILE *out, const char *is, int64_t count, int64_t more)
 {
     fprintf(out, "<td data-is=\"%s\"%s>", is, count == 0 && more == 0 ? " class=\"zero\"" : "");
@@ -88,7 +88,7 @@ static void write_entry(FILE *out, const struct entry *entry, int64_t most)
     }
     fputs("</td>", out);
     write_cell(out, "requests", entry->requests, entry->error_bound);
-    /* Those that were not counted for it may have been denied. */
+    /* The requests that were not counted for it may have been denied ones. */
     write_cell(out, "denied", entry->denied, entry->error_bound);
     fputs("</tr>\n", out);
 }

@@ -38,7 +38,8 @@ struct page_total {
     int64_t requests, denied;
 };
 
-/* A notice, when the last hours of the day or the last days of the range have no data. Those to come are no matter. */
+/* Writes a notice if the last hours of the day or the last days of the range have no data. Hours and days that have not
+ * begun do not count. */
 void page_missing(struct page *page);
 
 /* What happened in each hour of the day, or on each day of the range. */

@@ -1,5 +1,5 @@
-/* The hours of the page's day, or the days of its range: those without data are there as well, so that an agent that
- * ended leaves a gap that shows. */
+/* The hours of the page's day, or the days of its range. Those without data are shown, too: they may be the ones in which no
+ * agent ran. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,8 +12,8 @@
 
 #define DAY_SECONDS 86400
 
-/* A range of more days than this is drawn from its first day with data on, or else from so many days before its end: each
- * day is an element of the page. Ten years. */
+/* Ten years. Each day is an element of the page, so a longer range is drawn from its first day with data on, and never more
+ * than its last DAYS_MOST days. */
 #define DAYS_MOST 3660
 
 /* Days are counted since 1970 here, hours within their day. */
@@ -109,8 +109,8 @@ void page_missing(struct page *page)
 
 /* ---- slots ---- */
 
-/* From the first to the last, all of them without data as yet. False: no memory, or there are none (n is 0), as in a file
- * whose days are none. */
+/* From the first to the last, without data as yet. False: no memory, or there are none (n is 0): a damaged file may hold
+ * days that are no dates. */
 static bool make_slots(struct slots *slots, int64_t first, int64_t last, bool one_day)
 {
     if (last < first)
@@ -137,7 +137,7 @@ static bool make_days(struct page *page, struct slots *slots)
     if (!read_one(page, "SELECT min(day) FROM days WHERE day BETWEEN ?1 AND ?2", true, &from) ||
         !read_one(page, "SELECT max(day) FROM days WHERE day BETWEEN ?1 AND ?2", true, &to))
         return false;
-    /* Days to come have data when a clock was wrong. */
+    /* Future days have data if the clock of an agent was wrong. */
     if (last < to)
         last = to;
     if (last - first >= DAYS_MOST)

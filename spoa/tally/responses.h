@@ -51,7 +51,7 @@ enum response_from {
     RESPONSE_REFUSED      /* HAProxy's own, because of the rules, a ban, a limit or its configuration */
 };
 
-/* What lasts as long as its two ends like, so that the time it took is no latency. */
+/* How it ends. The duration of a tunnel or a stream is no latency: client and origin keep it open as long as they like. */
 enum response_lasting {
     RESPONSE_ENDS,
     RESPONSE_TUNNEL, /* status 101: a WebSocket, say */
@@ -65,7 +65,7 @@ struct response {
     enum response_by      by;
     enum response_from    from;
     enum response_lasting lasting;
-    bool                  aborted, origin_error; /* false of a tunnel or a stream, which end no other way */
+    bool                  aborted, origin_error; /* false for tunnels and streams */
     int64_t               duration_ms; /* of a whole answer; -1: not forwarded, cut off, or a tunnel or a stream */
     int64_t               origin_ms;   /* until the origin's headers came; -1: they did not, or not forwarded */
     struct span           path;        /* normalised; absent: not known. Looked at where there is a duration. */
