@@ -15,6 +15,7 @@
 #include "base/notify.h"
 #include "command_check.h"
 #include "command_explain.h"
+#include "command_import.h"
 #include "command_report.h"
 #include "options.h"
 #include "policy/publish.h"
@@ -330,14 +331,15 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } commands[] = {
-        { "serve", serve }, { "check", command_check }, { "explain", command_explain }, { "report", command_report }
+        { "serve", serve },           { "check", command_check },   { "explain", command_explain },
+        { "import", command_import }, { "report", command_report },
     };
 
     fill_standard_descriptors();
     log_init();
     opterr = 0; /* set_option() says it */
     if (argc < 2)
-        return fail("write a command: serve, check, explain or report; see spoa-rules --help");
+        return fail("write a command: serve, check, explain, import or report; see spoa-rules --help");
     if (strcmp(argv[1], "--help") == 0) {
         fputs(options_usage, stdout);
         return 0;

@@ -25,6 +25,10 @@ const char options_usage[] =
     "  spoa-rules explain --live ADDR name=value ...\n"
     "                                        the same of the agent that runs, by its --admin-listen (if ADDR is left\n"
     "                                        out " DEFAULT_LIVE "), with what its counters say and who is banned\n"
+    "  spoa-rules import [--column C] [--dry-run] FILE LIST SOURCE...\n"
+    "                                        replaces a list of addresses by published lists (-: standard input):\n"
+    "                                        an entry a line with comments, JSON lines, or CSV, whose column is\n"
+    "                                        C, a number or a name; --dry-run only says what would change\n"
     "  spoa-rules report [--data DIR] --day D --output DIR\n"
     "                                        what happened on a UTC day (2026-11-20, today, yesterday), as CSV files\n"
     "                                        and index.html; --since D --until D instead of --day: on some days\n"
@@ -115,6 +119,18 @@ static bool add_listen(struct options *options, const char *address)
     return true;
 }
 
+/* A number from 1, or a name. */
+static bool is_column(const char *value)
+{
+    unsigned long number;
+
+    if (*value >= '0' && *value <= '9' && value[strspn(value, "0123456789")] == '\0')
+        return parse_number("column", value, 1, 10000, &number);
+    if (*value == '\0')
+        fail("--column '': write the number of a column or its name");
+    return *value != '\0';
+}
+
 static bool set(struct options *options, int option, const char *value)
 {
     enum log_level level;
@@ -175,6 +191,12 @@ static bool set(struct options *options, int option, const char *value)
         return true;
     case OPTION_UNTIL:
         options->until = value;
+        return true;
+    case OPTION_COLUMN:
+        options->column = value;
+        return is_column(value);
+    case OPTION_DRY_RUN:
+        options->dry_run = true;
         return true;
     case OPTION_HELP:
         fputs(options_usage, stdout);

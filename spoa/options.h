@@ -22,9 +22,11 @@ struct options {
     const char   *data, *runtime, *rules, *spoe; /* runtime: NULL when not given */
     const char   *live;                          /* NULL: not asked for */
     const char   *output, *day, *since, *until;
+    const char   *column; /* NULL: none */
     unsigned long threads, max_connections, max_counters, ipv6_prefix;
     unsigned long keep_hours, keep_days, max_analytics; /* days, days, MB */
     bool          no_analytics;                         /* log_listen is NULL then */
+    bool          dry_run;
 };
 
 enum {
@@ -49,6 +51,8 @@ enum {
     OPTION_DAY,
     OPTION_SINCE,
     OPTION_UNTIL,
+    OPTION_COLUMN,
+    OPTION_DRY_RUN,
     OPTION_HELP,
     OPTION_VERSION
 };
