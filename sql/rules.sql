@@ -366,18 +366,190 @@ CREATE TRIGGER rules_id_stays AFTER UPDATE OF id ON rules WHEN NEW.id <> OLD.id 
   SELECT RAISE(ABORT, 'id: a rule keeps its id; change priority to move it, or insert a new rule');
 END;
 
--- ---- lists: importing
+-- ---- lists: what the agent would refuse
+
+-- begin: doors of lists. A file that was made before they were gets them from here: see README, Lists.
+
+-- Which entries a rule can use for src, host and path, told from the text as the agent does it (spoa/policy/list.c,
+-- normalise.c; a test compares both). A list that no rule uses for these may hold any text.
+--
+--   SELECT entry FROM list_entries WHERE list = 'blocked' AND NOT is_address;
+DROP VIEW IF EXISTS list_entries;
+CREATE VIEW list_entries AS SELECT list, entry,
+  CASE
+    WHEN entry GLOB '*:*' THEN CASE
+      WHEN entry GLOB '*[^0-9A-Fa-f:./]*'
+        OR entry GLOB '*/*[^0-9]*' OR entry GLOB '*/' OR entry GLOB '*/0[0-9]*' OR entry GLOB '*/[0-9][0-9][0-9][0-9]*'
+        OR substr(entry, instr(entry || '/', '/') + 1) + 0 > 128
+        OR entry GLOB '*[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]*'
+        OR entry GLOB '*:::*' OR entry GLOB '*::*::*'
+        OR entry GLOB ':[^:]*' OR entry GLOB '*[^:]:' OR entry GLOB '*[^:]:/*'   -- a colon at either end is one of two
+        -- Eight groups, of which a dotted quad makes two and '::' at least one. Colons are easier to count.
+        OR CASE WHEN entry GLOB '*::*'
+             THEN length(entry) - length(replace(entry, ':', '')) + (entry GLOB '*.*')
+                  > 7 + (entry GLOB '::*' OR entry GLOB '*::' OR entry GLOB '*::/*')
+             ELSE length(entry) - length(replace(entry, ':', '')) + (entry GLOB '*.*') <> 7 END
+      THEN 0
+      -- A dotted quad is the last group, and read as the JSON array [192,0,2,7] it has four numbers up to 255.
+      WHEN entry GLOB '*.*' AND CASE
+        WHEN entry GLOB '*.*:*' OR entry GLOB '*/*.*' OR length(entry) - length(replace(entry, '.', '')) <> 3
+          OR rtrim(entry, '0123456789./') NOT GLOB '*:'
+          OR NOT json_valid('[' || replace(substr(substr(entry, 1, instr(entry || '/', '/') - 1),
+               length(rtrim(substr(entry, 1, instr(entry || '/', '/') - 1), '0123456789.')) + 1), '.', ',') || ']')
+        THEN 1
+        ELSE (SELECT max(value) > 255 FROM json_each('[' || replace(substr(substr(entry, 1, instr(entry || '/', '/') - 1),
+               length(rtrim(substr(entry, 1, instr(entry || '/', '/') - 1), '0123456789.')) + 1), '.', ',') || ']')) END
+      THEN 0
+      -- Not IPv4-mapped, and no bits behind the prefix, in 32 hexadecimal digits.
+      ELSE (SELECT digits NOT GLOB '00000000000000000000ffff*' AND rtrim(substr(digits, prefix / 4 + 2), '0') = ''
+               AND (instr('0123456789abcdef', substr(digits, prefix / 4 + 1, 1)) - 1) & ((1 << (4 - prefix % 4)) - 1) = 0
+        FROM (SELECT group_concat(substr('000' || value, -4), '') AS digits,
+                CASE WHEN entry GLOB '*/*' THEN substr(entry, instr(entry, '/') + 1) + 0 ELSE 128 END AS prefix
+          -- '::' becomes the zeros that are missing from eight groups
+          FROM json_each((SELECT '["' || replace(trim(replace(text, '::', ':' || substr('0:0:0:0:0:0:0:0:', 1, 2 * (8 -
+                  (length(text) - length(replace(text, ':', '')) - (text GLOB '::*') - (text GLOB '*::'))))), ':'),
+                ':', '","') || '"]'
+            -- a dotted quad becomes two groups
+            FROM (SELECT CASE WHEN address NOT GLOB '*.*' THEN address ELSE rtrim(address, '0123456789.')
+                      || (SELECT printf('%x:%x', sum(value << (24 - 8 * key)) >> 16, sum(value << (24 - 8 * key)) & 65535)
+                          FROM json_each('[' || replace(substr(address, length(rtrim(address, '0123456789.')) + 1),
+                            '.', ',') || ']')) END AS text
+              FROM (SELECT lower(substr(entry, 1, instr(entry || '/', '/') - 1)) AS address)))))) END
+    WHEN entry GLOB '*[^0-9./]*' OR length(entry) - length(replace(entry, '.', '')) <> 3
+    -- The numbers of 192.0.2.7, seen as '.192.0.2.7.': one is missing, has leading zeros or is above 255.
+      OR '.' || substr(entry, 1, instr(entry || '/', '/') - 1) || '.' GLOB '*..*'
+      OR '.' || substr(entry, 1, instr(entry || '/', '/') - 1) || '.' GLOB '*.0[0-9]*'
+      OR substr(entry, 1, instr(entry || '/', '/') - 1) GLOB '*[0-9][0-9][0-9][0-9]*'
+      OR substr(entry, 1, instr(entry || '/', '/') - 1) GLOB '*[3-9][0-9][0-9]*'
+      OR substr(entry, 1, instr(entry || '/', '/') - 1) GLOB '*2[6-9][0-9]*'
+      OR substr(entry, 1, instr(entry || '/', '/') - 1) GLOB '*25[6-9]*'
+    THEN 0
+    WHEN entry NOT GLOB '*/*' THEN 1
+    WHEN entry GLOB '*/*[./]*' OR entry GLOB '*/' OR entry GLOB '*/0[0-9]*' OR entry GLOB '*/[0-9][0-9][0-9]*'
+      OR substr(entry, instr(entry, '/') + 1) + 0 > 32
+    THEN 0
+    -- 10.0.0.0/8 read as the JSON array [10,0,0,0,8]
+    ELSE (SELECT ((quad ->> 0 << 24) | (quad ->> 1 << 16) | (quad ->> 2 << 8) | (quad ->> 3))
+               & ((1 << 32 - (quad ->> 4)) - 1) = 0
+      FROM (SELECT '[' || replace(replace(entry, '.', ','), '/', ',') || ']' AS quad))
+  END AS is_address,
+  -- In lower case, without dots at the end, and without a port, whose colon may stand behind an address in brackets.
+  entry NOT GLOB '*[A-Z]*' AND entry NOT GLOB '*.'
+    -- as bytes, since instr() and substr() count what is not UTF-8 differently
+    AND instr(CASE WHEN entry GLOB '[[]*' THEN substr(CAST(entry AS BLOB), max(instr(CAST(entry AS BLOB), x'5D'), 1))
+                   ELSE CAST(entry AS BLOB) END, x'3A') = 0 AS is_host,
+  -- As the path of a rule that is plain text.
+  entry GLOB '/*' AND entry NOT GLOB '*[^ -~]*' AND instr(entry, '//') = 0
+    AND instr(entry || '/', '/./') = 0 AND instr(entry || '/', '/../') = 0
+    AND entry NOT GLOB '*%' AND entry NOT GLOB '*%[^0-9A-F]*'
+    AND entry NOT GLOB '*%[0-9A-F]' AND entry NOT GLOB '*%[0-9A-F][^0-9A-F]*'
+    AND entry NOT GLOB '*%2[0-46-9A-F]*' AND entry NOT GLOB '*%[3-6][0-9A-F]*' AND entry NOT GLOB '*%7[0-9A-E]*' AS is_path
+  FROM lists;
+
+-- Of rules that use lists there are few: an entry is judged without a walk over all rules.
+CREATE INDEX IF NOT EXISTS rules_src_lists ON rules(src) WHERE ltrim(src, '!') GLOB '@*';
+CREATE INDEX IF NOT EXISTS rules_host_lists ON rules(host) WHERE ltrim(host, '!') GLOB '@*';
+CREATE INDEX IF NOT EXISTS rules_path_lists ON rules(path) WHERE ltrim(path, '!') GLOB '@*';
+
+-- One trigger for each column: SQLite makes room for a trigger's whole program at each row, and one large program took
+-- five times as long as three small ones.
+DROP TRIGGER IF EXISTS lists_inserted_src;
+CREATE TRIGGER lists_inserted_src AFTER INSERT ON lists WHEN EXISTS (SELECT 1 FROM rules
+  WHERE ltrim(src, '!') GLOB '@*' AND src IN ('@' || NEW.list, '!@' || NEW.list) AND enabled IS NOT 0) BEGIN
+  SELECT RAISE(ABORT, 'entry: a rule uses the list for src: write an address such as 192.0.2.7 or 2001:db8::7, or a network with no bits set behind its prefix such as 10.0.0.0/8 (spoa-rules import takes other forms, too)')
+    FROM list_entries WHERE list = NEW.list AND entry = NEW.entry AND NOT is_address;
+END;
+DROP TRIGGER IF EXISTS lists_inserted_host;
+CREATE TRIGGER lists_inserted_host AFTER INSERT ON lists WHEN EXISTS (SELECT 1 FROM rules
+  WHERE ltrim(host, '!') GLOB '@*' AND host IN ('@' || NEW.list, '!@' || NEW.list) AND enabled IS NOT 0) BEGIN
+  SELECT RAISE(ABORT, 'entry: a rule uses the list for host: write a name in lower case, without port and without a dot at the end')
+    FROM list_entries WHERE list = NEW.list AND entry = NEW.entry AND NOT is_host;
+END;
+DROP TRIGGER IF EXISTS lists_inserted_path;
+CREATE TRIGGER lists_inserted_path AFTER INSERT ON lists WHEN EXISTS (SELECT 1 FROM rules
+  WHERE ltrim(path, '!') GLOB '@*' AND path IN ('@' || NEW.list, '!@' || NEW.list) AND enabled IS NOT 0) BEGIN
+  SELECT RAISE(ABORT, 'entry: a rule uses the list for path: write it as rules see it, as in /a/b: single slashes, no . or .. between them, and escapes only of what does not print, in upper case, as in %C3%BC')
+    FROM list_entries WHERE list = NEW.list AND entry = NEW.entry AND NOT is_path;
+END;
+
+-- ROLLBACK, since what takes an imported list over deletes the old one before, and goes on to COMMIT after an error.
+DROP TRIGGER IF EXISTS lists_updated_src;
+CREATE TRIGGER lists_updated_src AFTER UPDATE ON lists WHEN EXISTS (SELECT 1 FROM rules
+  WHERE ltrim(src, '!') GLOB '@*' AND src IN ('@' || NEW.list, '!@' || NEW.list) AND enabled IS NOT 0) BEGIN
+  SELECT RAISE(ROLLBACK, 'entry: a rule uses the list for src, and an entry is no address or network as rules take it; nothing is changed. SELECT list, entry FROM list_entries WHERE NOT is_address shows which (spoa-rules import takes other forms, too)')
+    FROM list_entries WHERE list = NEW.list AND entry = NEW.entry AND NOT is_address;
+END;
+DROP TRIGGER IF EXISTS lists_updated_host;
+CREATE TRIGGER lists_updated_host AFTER UPDATE ON lists WHEN EXISTS (SELECT 1 FROM rules
+  WHERE ltrim(host, '!') GLOB '@*' AND host IN ('@' || NEW.list, '!@' || NEW.list) AND enabled IS NOT 0) BEGIN
+  SELECT RAISE(ROLLBACK, 'entry: a rule uses the list for host, and an entry is no name as rules see it; nothing is changed. SELECT list, entry FROM list_entries WHERE NOT is_host shows which')
+    FROM list_entries WHERE list = NEW.list AND entry = NEW.entry AND NOT is_host;
+END;
+DROP TRIGGER IF EXISTS lists_updated_path;
+CREATE TRIGGER lists_updated_path AFTER UPDATE ON lists WHEN EXISTS (SELECT 1 FROM rules
+  WHERE ltrim(path, '!') GLOB '@*' AND path IN ('@' || NEW.list, '!@' || NEW.list) AND enabled IS NOT 0) BEGIN
+  SELECT RAISE(ROLLBACK, 'entry: a rule uses the list for path, and an entry is no path as rules see it; nothing is changed. SELECT list, entry FROM list_entries WHERE NOT is_path shows which')
+    FROM list_entries WHERE list = NEW.list AND entry = NEW.entry AND NOT is_path;
+END;
+
+-- A rule may name a list before it is filled; but what is in it must be of use.
+DROP VIEW IF EXISTS rules_check_lists;
+CREATE VIEW rules_check_lists AS SELECT src, host, path FROM rules WHERE 0;
+
+DROP TRIGGER IF EXISTS rules_check_lists_insert;
+CREATE TRIGGER rules_check_lists_insert INSTEAD OF INSERT ON rules_check_lists BEGIN
+  SELECT RAISE(ABORT, 'src: the list holds what is no address or network as rules take it: SELECT list, entry FROM list_entries WHERE NOT is_address shows it')
+    WHERE ltrim(NEW.src, '!') GLOB '@*'
+      AND EXISTS (SELECT 1 FROM list_entries WHERE list = substr(ltrim(NEW.src, '!'), 2) AND NOT is_address);
+  SELECT RAISE(ABORT, 'host: the list holds what is no name as rules see it: SELECT list, entry FROM list_entries WHERE NOT is_host shows it')
+    WHERE ltrim(NEW.host, '!') GLOB '@*'
+      AND EXISTS (SELECT 1 FROM list_entries WHERE list = substr(ltrim(NEW.host, '!'), 2) AND NOT is_host);
+  SELECT RAISE(ABORT, 'path: the list holds what is no path as rules see it: SELECT list, entry FROM list_entries WHERE NOT is_path shows it')
+    WHERE ltrim(NEW.path, '!') GLOB '@*'
+      AND EXISTS (SELECT 1 FROM list_entries WHERE list = substr(ltrim(NEW.path, '!'), 2) AND NOT is_path);
+END;
+
+DROP TRIGGER IF EXISTS rules_lists_inserted;
+CREATE TRIGGER rules_lists_inserted AFTER INSERT ON rules WHEN NEW.enabled IS NOT 0 BEGIN
+  INSERT INTO rules_check_lists VALUES (NEW.src, NEW.host, NEW.path);
+END;
+
+-- Only where the rule begins to use a list: a large one takes seconds to look through.
+DROP TRIGGER IF EXISTS rules_lists_updated;
+CREATE TRIGGER rules_lists_updated AFTER UPDATE OF src, host, path, enabled ON rules WHEN NEW.enabled IS NOT 0 BEGIN
+  INSERT INTO rules_check_lists VALUES (
+    CASE WHEN OLD.enabled IS 0 OR OLD.src IS NOT NEW.src THEN NEW.src END,
+    CASE WHEN OLD.enabled IS 0 OR OLD.host IS NOT NEW.host THEN NEW.host END,
+    CASE WHEN OLD.enabled IS 0 OR OLD.path IS NOT NEW.path THEN NEW.path END);
+END;
 
 -- The lines of a file as a list: blanks around them go, and so do empty lines and what begins with '#'.
 --
 --   .import blocked.txt list_import
 --   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
-CREATE VIEW list_import AS SELECT entry FROM lists WHERE list = 'imported';
+--
+-- What the list is for shows only then. Here a line is refused that begins with an address and is none, as with a
+-- comment behind it: what an operator wants to hear of while the number of the line is told.
+CREATE VIEW IF NOT EXISTS list_import AS SELECT entry FROM lists WHERE list = 'imported';
 
+DROP TRIGGER IF EXISTS list_import_insert;
 CREATE TRIGGER list_import_insert INSTEAD OF INSERT ON list_import
   WHEN trim(NEW.entry, ' ' || char(9, 13)) NOT IN ('') AND trim(NEW.entry, ' ' || char(9, 13)) NOT GLOB '#*' BEGIN
-  INSERT OR IGNORE INTO lists VALUES ('imported', trim(NEW.entry, ' ' || char(9, 13)));
+  -- Not INSERT OR IGNORE, which would leave out what a CHECK refuses without a word.
+  INSERT INTO lists SELECT 'imported', trim(NEW.entry, ' ' || char(9, 13))
+    WHERE NOT EXISTS (SELECT 1 FROM lists WHERE list = 'imported' AND entry = trim(NEW.entry, ' ' || char(9, 13)));
+  SELECT RAISE(ABORT, 'entry: an address or a network alone, with no bits set behind its prefix, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32 (spoa-rules import takes comments and other forms)')
+    FROM list_entries WHERE list = 'imported' AND entry = trim(NEW.entry, ' ' || char(9, 13))
+      AND CASE
+        WHEN entry NOT GLOB '*[-/ ;#,%]*' AND entry NOT GLOB '*::[Ff][Ff][Ff][Ff]:*' THEN 0   -- nearly all lines: spared the rest
+        WHEN substr(entry, 1, length(entry) - length(ltrim(entry, '0123456789.'))) GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*'
+        THEN ltrim(entry, '0123456789.') GLOB '[-/ ;#,%]*' AND NOT is_address
+        WHEN substr(entry, 1, length(entry) - length(ltrim(entry, '0123456789abcdefABCDEF:.'))) GLOB '*::*'
+        THEN ltrim(entry, '0123456789abcdefABCDEF:.') || '/' GLOB '[-/ ;#,%]*' AND NOT is_address
+      END;
 END;
+
+-- end: doors of lists
 
 -- ---- history
 

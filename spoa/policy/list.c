@@ -172,24 +172,30 @@ static void note_length(struct list *list, const struct network *network)
     list->lengths[list->lengths_n++] = (struct length){ network->address.bits, network->prefix };
 }
 
+bool list_entry_parse(struct span entry, struct network *network, char *remedy)
+{
+    bool exact;
+
+    if (!network_parse(entry, network, &exact)) {
+        strcpy(remedy, "write an address or a network such as 192.0.2.0/24");
+        return false;
+    }
+    if (!exact) {
+        strcpy(remedy, "write ");
+        network_format(network->address, network->prefix, remedy + strlen(remedy));
+    }
+    return exact;
+}
+
 bool list_compile_addresses(struct list *list, struct span *bad, char *remedy)
 {
     if (list->networks != NULL)
         return true;
     list->networks = must(calloc(list->size + 1, sizeof *list->networks));
     for (size_t i = 0; i < list->size; i++) {
-        struct network *network = &list->networks[i];
-        bool            exact;
-
         *bad = list->texts[i];
-        if (!network_parse(*bad, network, &exact)) {
-            strcpy(remedy, "write an address or a network such as 192.0.2.0/24");
-        } else if (!exact) {
-            strcpy(remedy, "write ");
-            network_format(network->address, network->prefix, remedy + strlen(remedy));
-        } else {
+        if (list_entry_parse(*bad, &list->networks[i], remedy))
             continue;
-        }
         free(list->networks);
         list->networks = NULL;
         return false;

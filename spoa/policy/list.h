@@ -31,8 +31,13 @@ void list_add(struct list *list, struct span entry);
 /* After the last list_add(), before the first look-up. */
 void list_finish(struct list *list);
 
+/* Whether an entry can be looked up as an address or a network. Else `remedy` (LIST_REMEDY_MAX bytes) says what to write
+ * instead. The schema's view list_entries judges alike. */
+#define LIST_REMEDY_MAX (ADDRESS_TEXT_MAX + 32)
+bool list_entry_parse(struct span entry, struct network *network, char *remedy);
+
 /* Makes it usable for addresses too. False when an entry is no address or network in the form to write; then `*bad` is
- * that entry, and `remedy` (ADDRESS_TEXT_MAX + 32 bytes) says what to do about it. Only the one thread that builds rule
+ * that entry, the first, and `remedy` (LIST_REMEDY_MAX bytes) says what to do about it. Only the one thread that builds rule
  * sets may call it, also while others look texts up in the list: it writes nothing that those read, and nobody asks for
  * addresses before a rule set that does is published. */
 bool list_compile_addresses(struct list *list, struct span *bad, char *remedy);

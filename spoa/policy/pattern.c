@@ -73,21 +73,16 @@ static bool in_normal_form(struct compiler *c, struct span text)
     return same;
 }
 
-struct entry_check {
-    struct compiler *compiler;
-    struct span      bad; /* absent: none */
-};
+/* ---- lists ---- */
 
-static bool check_entry(void *context, struct span entry)
+static bool check_entry(struct compiler *c, struct span entry)
 {
-    struct entry_check *check = context;
+    char           remedy[LIST_REMEDY_MAX];
+    struct network network;
 
-    if (entry.n == 0)
-        refuse(check->compiler, "an entry is not empty");
-    else if (in_normal_form(check->compiler, entry))
-        return true;
-    check->bad = entry;
-    return false;
+    if (c->pattern->attribute == ATTRIBUTE_SRC)
+        return list_entry_parse(entry, &network, remedy) || refuse(c, remedy);
+    return entry.n == 0 ? refuse(c, "an entry is not empty") : in_normal_form(c, entry);
 }
 
 static bool refuse_entry(struct compiler *c, struct span entry, const char *remedy)
@@ -99,11 +94,45 @@ static bool refuse_entry(struct compiler *c, struct span entry, const char *reme
     return refuse(c, reason);
 }
 
+struct bad_entries {
+    struct compiler  *compiler;
+    pattern_entry_fn *fn;
+    void             *context;
+};
+
+static bool pass_bad_entry(void *context, struct span entry)
+{
+    struct bad_entries *bad = context;
+    struct compiler    *c = bad->compiler;
+
+    if (check_entry(c, entry))
+        return true;
+    refuse_entry(c, entry, c->remedy);
+    return bad->fn(bad->context, c->remedy);
+}
+
+void pattern_bad_entries(struct pattern *pattern, pattern_entry_fn *fn, void *context)
+{
+    char               remedy[PATTERN_REMEDY_MAX];
+    struct compiler    c = { .pattern = pattern, .remedy = remedy };
+    struct bad_entries bad = { &c, fn, context };
+
+    if (pattern->kind == PATTERN_LIST)
+        list_each(pattern->list, pass_bad_entry, &bad);
+}
+
+/* Ends the search at the first one, whose sentence is in `context` then. */
+static bool keep_first(void *context, const char *sentence)
+{
+    snprintf(context, PATTERN_REMEDY_MAX, "%s", sentence);
+    return false;
+}
+
 static bool compile_list(struct compiler *c, const char *name)
 {
-    struct list       *list = c->find_list(c->context, name);
-    struct entry_check check = { c, SPAN_ABSENT };
-    char               remedy[ADDRESS_TEXT_MAX + 32];
+    struct list *list = c->find_list(c->context, name);
+    struct span  bad;
+    char         remedy[LIST_REMEDY_MAX];
 
     /* Empty means "not yet filled" more often than "nobody": taking it would let everyone in, or out, meanwhile. */
     if (list == NULL || list_size(list) == 0)
@@ -111,9 +140,10 @@ static bool compile_list(struct compiler *c, const char *name)
     c->pattern->kind = PATTERN_LIST;
     c->pattern->list = list;
     if (c->pattern->attribute == ATTRIBUTE_SRC)
-        return list_compile_addresses(list, &check.bad, remedy) || refuse_entry(c, check.bad, remedy);
-    list_each(list, check_entry, &check);
-    return check.bad.p == NULL || refuse_entry(c, check.bad, c->remedy);
+        return list_compile_addresses(list, &bad, remedy) || refuse_entry(c, bad, remedy);
+    c->remedy[0] = '\0';
+    pattern_bad_entries(c->pattern, keep_first, c->remedy);
+    return c->remedy[0] == '\0';
 }
 
 static bool compile_network(struct compiler *c, struct span text)

@@ -48,6 +48,12 @@ bool pattern_compile(struct pattern *pattern, unsigned attribute, const char *te
                      pattern_list_fn *find_list, void *context, char *remedy);
 void pattern_fini(struct pattern *pattern);
 
+/* After pattern_compile() said no: where the pattern names a list, calls `fn` with the sentence about each entry that
+ * cannot be used, in the order of the list, until it returns false. Of a list that is missing or empty, and of any other
+ * pattern, it says nothing. */
+typedef bool pattern_entry_fn(void *context, const char *sentence);
+void         pattern_bad_entries(struct pattern *pattern, pattern_entry_fn *fn, void *context);
+
 enum match { MATCH_NO, MATCH_YES, MATCH_UNSURE /* it would have taken too long to tell */ };
 
 /* Takes from `request->effort` when the pattern backtracks. */
