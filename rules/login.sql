@@ -21,8 +21,8 @@
 -- To count by account as well, which slows those who try one account from many addresses, HAProxy must send it. A form
 -- field `user` is read by these lines in the front end, before the agent is asked:
 --
---   http-request wait-for-body time 1s if { path /login } METH_POST
---   http-request return status 400 if { path /login } { req.body_param(user),length gt 64 }
+--   http-request wait-for-body time 1s if { path_beg /login } METH_POST
+--   http-request return status 400 if { path_beg /login } { req.body_param(user),length gt 64 }
 --
 -- by this one in spoe-rules.conf:
 --
@@ -32,17 +32,18 @@
 -- account for its owner:
 --
 --   INSERT INTO rules(name, path, method, per, requests, period, over) VALUES
---     ('attempts on one account', '/login', 'POST', 'account', 10, 600, 'slow');
+--     ('attempts on one account', '/login*', 'POST', 'account', 10, 600, 'slow');
 
 BEGIN;
 
--- Five a minute from one client, then ten minutes of nothing. Looking at the form is no attempt: only POST counts.
+-- Five a minute from one client, then ten minutes of nothing. Looking at the form is no attempt: only POST counts. The *
+-- is there because most origins answer /login/ and /login;x as they answer /login.
 INSERT INTO rules(name, path, method, per, requests, period, ban) VALUES
-  ('attempts to log in', '/login', 'POST', 'src', 5, 60, 600);
+  ('attempts to log in', '/login*', 'POST', 'src', 5, 60, 600);
 
 -- Who stays below that all day is not a person either.
 INSERT INTO rules(name, path, method, per, requests, period) VALUES
-  ('attempts in a day', '/login', 'POST', 'src', 100, 86400);
+  ('attempts in a day', '/login*', 'POST', 'src', 100, 86400);
 
 -- Mail that we send at a stranger's request.
 INSERT INTO rules(name, path, method, per, requests, period, ban) VALUES
@@ -50,6 +51,6 @@ INSERT INTO rules(name, path, method, per, requests, period, ban) VALUES
 
 -- All clients together: one counter. What comes over it is answered a few at a time, so nobody is shut out by others.
 INSERT INTO rules(name, priority, path, method, requests, period, over) VALUES
-  ('everybody''s attempts', 200, '/login', 'POST', 300, 60, 'slow');
+  ('everybody''s attempts', 200, '/login*', 'POST', 300, 60, 'slow');
 
 COMMIT;

@@ -9,12 +9,14 @@
 
 #include "policy/glob.h"
 #include "policy/index.h"
+#include "policy/lint_gaps.h"
 
 struct lint {
     const struct ruleset *set;
     int64_t               unix_us;
     problem_fn           *problem;
     void                 *context;
+    size_t                gaps; /* rules that leave one */
 };
 
 __attribute__((format(printf, 4, 5))) static void warn(const struct lint *lint, const struct rule *rule,
@@ -70,8 +72,7 @@ static bool same_pattern(const struct pattern *a, const struct pattern *b)
     return false;
 }
 
-/* Whether whatever `b` matches, `a` matches too; false where that is not plain to see. */
-static bool covers(const struct pattern *a, const struct pattern *b)
+bool lint_covers(const struct pattern *a, const struct pattern *b)
 {
     struct span prefix;
     bool        only;
@@ -101,7 +102,8 @@ static bool rule_covers(const struct rule *a, const struct rule *b)
         bool covered = false;
 
         for (size_t k = 0; k < b->patterns_n && !covered; k++)
-            covered = a->patterns[i].attribute == b->patterns[k].attribute && covers(&a->patterns[i], &b->patterns[k]);
+            covered =
+                a->patterns[i].attribute == b->patterns[k].attribute && lint_covers(&a->patterns[i], &b->patterns[k]);
         if (!covered)
             return false;
     }
@@ -117,9 +119,7 @@ static bool per_covers(const struct rule *a, const struct rule *b)
     return true;
 }
 
-/* A request that the index takes to all rules that may cover `rule`: with the values that its patterns fix. A GLOB
- * stands for itself, since it begins and ends as what it matches does. */
-static void typical_request(const struct rule *rule, struct request *request)
+void lint_typical_request(const struct rule *rule, struct request *request)
 {
     request_init(request, NULL, 0);
     for (size_t i = 0; i < rule->patterns_n; i++) {
@@ -146,16 +146,17 @@ static bool hides(const struct rule *earlier, const struct rule *rule)
     return !earlier->shadow && (ends || same_policy) && rule_covers(earlier, rule) && per_covers(earlier, rule);
 }
 
-static void lint_reach(const struct lint *lint, uint32_t rank)
+/* False, and told: the rule never applies. */
+static bool lint_reach(const struct lint *lint, uint32_t rank)
 {
     const struct rule  *rule = &lint->set->rules[rank];
     struct index_cursor cursor = { .n = 0 };
     struct request      request;
     uint32_t            at;
 
-    typical_request(rule, &request);
+    lint_typical_request(rule, &request);
     if (!index_find(&lint->set->index, &request, &cursor))
-        return;
+        return true;
     while (index_next(&cursor, &at) && at < rank) {
         const struct rule *earlier = &lint->set->rules[at];
 
@@ -168,8 +169,9 @@ static void lint_reach(const struct lint *lint, uint32_t rank)
         else
             warn(lint, rule, NULL, "never reached: rule %" PRId64 " comes first and %s all that it matches",
                  earlier->id, earlier->action == RULE_ALLOW ? "allows" : "denies");
-        return;
+        return false;
     }
+    return true;
 }
 
 /* ---- duplicates ---- */
@@ -341,7 +343,7 @@ static bool catches(const struct lint *lint, const struct rule *other, const str
             continue;
         }
         for (size_t k = 0; k < rule->patterns_n && !covered; k++)
-            covered = rule->patterns[k].attribute == pattern->attribute && covers(pattern, &rule->patterns[k]);
+            covered = rule->patterns[k].attribute == pattern->attribute && lint_covers(pattern, &rule->patterns[k]);
         if (!covered)
             return false;
     }
@@ -371,22 +373,53 @@ static void lint_unlimited(const struct lint *lint, const struct rule *rule)
     }
 }
 
+/* ---- gaps ---- */
+
+/* A set with a rule for each of 100,000 paths has as many gaps of one kind. */
+#define GAPS_TOLD 20
+
+static void lint_gaps(struct lint *lint, const struct rule *rule)
+{
+    char        open[LINT_OPEN_MAX];
+    struct span path = lint_open_paths(lint->set, rule, lint->unix_us, open);
+    bool        head = lint_open_head(lint->set, rule, lint->unix_us);
+
+    lint->gaps += path.p != NULL || head;
+    if (lint->gaps > GAPS_TOLD)
+        return;
+    if (path.p != NULL)
+        warn(lint, rule, "path",
+             "leaves %s open, which many origins answer alike: write '%.*s*', which also matches longer names", open,
+             (int)path.n, path.p);
+    if (head)
+        warn(lint, rule, "method", "leaves HEAD open, which origins answer as GET: add it, as in 'GET,HEAD'");
+}
+
 void ruleset_lint(const struct ruleset *set, const struct span *sent, size_t sent_n, int64_t unix_us,
                   problem_fn *problem, void *context)
 {
-    struct lint lint = { set, unix_us, problem, context };
+    struct lint lint = { set, unix_us, problem, context, 0 };
 
     for (uint32_t i = 0; i < set->n; i++) {
         const struct rule *rule = &set->rules[i];
+        bool               reached;
 
         if (rule->until_us <= unix_us) {
             warn(&lint, rule, "valid_until", "is over: the rule never applies again");
             continue;
         }
-        lint_reach(&lint, i);
+        reached = lint_reach(&lint, i);
         if (sent != NULL)
             lint_attributes(&lint, rule, sent, sent_n);
         lint_unlimited(&lint, rule);
+        if (reached)
+            lint_gaps(&lint, rule);
+    }
+    if (lint.gaps > GAPS_TOLD) {
+        char text[PROBLEM_TEXT_MAX];
+
+        snprintf(text, sizeof text, "%zu more rules leave paths or HEAD open in the same way", lint.gaps - GAPS_TOLD);
+        problem(context, &(struct problem){ .warning = true, .remedy = text });
     }
     lint_duplicates(&lint);
     if (set->n > LOOKED_AT_MAX)

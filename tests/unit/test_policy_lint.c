@@ -104,12 +104,17 @@ struct told {
     size_t n;
 };
 
+/* Whether warnings about gaps are looked at: they have a table of their own. */
+static bool with_gaps;
+
 static void tell(void *context, const struct problem *problem)
 {
     struct told *told = context;
     char         line[PROBLEM_TEXT_MAX];
 
     ck_assert(problem->warning);
+    if (!with_gaps && strstr(problem->remedy, " open") != NULL)
+        return;
     told->n += (size_t)snprintf(told->text + told->n, sizeof told->text - told->n, "%s%s", told->n == 0 ? "" : "\n",
                                 problem_format(problem, line));
 }
@@ -378,6 +383,120 @@ TABLE_TEST(attributes)
 TABLE_TEST(avoided)
 
 /* Of a set too large to look at every pair, that one is not told; all others are. */
+#define OPEN(n, paths, path)                                                                                           \
+    "rule " #n ": path: leaves " paths " open, which many origins answer alike: write '" path                          \
+    "*', which also matches longer names"
+#define HEAD(n) "rule " #n ": method: leaves HEAD open, which origins answer as GET: add it, as in 'GET,HEAD'"
+
+/* What a deny or a limit leaves open beside what it matches. */
+static const struct lint_case gaps[] = {
+    { OPEN(1, "'/admin/', '/admin/...' and '/admin;...'", "/admin"), { { "deny", .path = "/admin" } }, false },
+    { OPEN(1, "'/a/b/', '/a/b/...' and '/a/b;...'", "/a/b"), { { "deny", .path = "/a/b" } }, false },
+    { OPEN(1, "'/.git/config/', '/.git/config/...' and '/.git/config;...'", "/.git/config"),
+      { { "deny", .path = "/.git/config" } },
+      false },
+    { OPEN(1, "'/admin/', '/admin/...' and '/admin;...'", "/admin"),
+      { { "deny", .path = "/admin", .shadow = 1 } },
+      false },
+    /* What is below a path that is limited is another. */
+    { OPEN(1, "'/login/' and '/login;...'", "/login"), { { .path = "/login", .method = "POST" } }, false },
+    { OPEN(1, "'/login/' and '/login;...'", "/login"), { { .path = "/login", .over = "slow" } }, false },
+    /* A pattern says what it means; an allow is safer exact; what looks like a file has nothing below it. */
+    { NULL, { { "deny", .path = "/admin*" } }, false },
+    { NULL, { { "deny", .path = "/admin/*" } }, false },
+    { NULL, { { "deny", .path = "~^/admin$" } }, false },
+    { NULL, { { "deny", .path = "!/admin" } }, false },
+    { NULL, { { "deny", .path = "@texts" } }, false },
+    { NULL, { { "allow", .path = "/health" } }, false },
+    { NULL, { { "deny", .path = "/" } }, false },
+    { NULL, { { "deny", .path = "/admin/" } }, false },
+    { NULL, { { "deny", .path = "/wp-login.php" } }, false },
+    { NULL, { { "deny", .path = "/a/.env" } }, false },
+    { NULL, { { "deny", .k = "/admin" } }, false },
+    /* another rule closes the gap, or a part of it */
+    { NULL, { { "deny", .path = "/admin" }, { "deny", .path = "/admin?*" } }, false },
+    { NULL, { { "deny", .path = "/admin" }, { "deny", .path = "/admin[/;]*" } }, false },
+    { NULL, { { "deny", .path = "/admin" }, { "deny", .path = "~^/admin[/;]" } }, false },
+    { OPEN(1, "'/admin;...'", "/admin"), { { "deny", .path = "/admin" }, { "deny", .path = "/admin/*" } }, false },
+    { OPEN(1, "'/admin/...' and '/admin;...'", "/admin"),
+      { { "deny", .path = "/admin" }, { "allow", .path = "/admin/" } },
+      false },
+    { OPEN(1, "'/login;...'", "/login"), { { .path = "/login" }, { .path = "/login/*" } }, false },
+    { NULL, { { .path = "/login" }, { "deny", .path = "/login[/;]*" } }, false },
+    { NULL, { { .path = "/a", .policy = "p" }, { .policy = "p" } }, false },
+    { NULL,
+      { { "deny", .path = "/a", .src = "10.1.0.0/16" }, { "deny", .path = "/a?*", .src = "10.0.0.0/8" } },
+      false },
+    { NULL, { { "deny", .path = "/a", .from = LATER, .until = LAST }, { "deny", .path = "/a?*" } }, false },
+    { NULL, { { "deny", .path = "/a", .shadow = 1 }, { "deny", .path = "/a?*", .shadow = 1 } }, false },
+    /* another rule does not close it */
+    { OPEN(1, "'/a/', '/a/...' and '/a;...'", "/a"), { { "deny", .path = "/a" }, { .path = "/a?*" } }, false },
+    { OPEN(1, "'/a/', '/a/...' and '/a;...'", "/a"),
+      { { "deny", .path = "/a" }, { "deny", .path = "/a?*", .shadow = 1 } },
+      false },
+    { OPEN(1, "'/a/', '/a/...' and '/a;...'", "/a"),
+      { { "deny", .path = "/a" }, { "deny", .path = "/a?*", .src = "10.0.0.0/8" } },
+      false },
+    { OPEN(1, "'/a/', '/a/...' and '/a;...'", "/a"),
+      { { "deny", .path = "/a" }, { "deny", .path = "/a?*", .until = LAST } },
+      false },
+    { OPEN(1, "'/a/' and '/a;...'", "/a"), { { .path = "/a", .per = "src" }, { .per = "src" } }, false },
+    { OPEN(1, "'/a/' and '/a;...'", "/a"), { { .path = "/a", .policy = "p" }, { .policy = "q" } }, false },
+    /* of a rule that never applies that is said */
+    { DENIES(2, 1), { { "deny", .path = "/a*" }, { "deny", .path = "/ab" } }, false },
+    { OVER(1), { { "deny", .path = "/a", .until = PAST } }, false },
+
+    /* methods */
+    { HEAD(1), { { "deny", .method = "GET" } }, false },
+    { HEAD(1), { { .method = "GET,POST", .path = "/a*" } }, false },
+    { HEAD(1), { { .method = "~^GET$", .path = "/a*" } }, false },
+    { HEAD(1), { { .method = "G*", .path = "/a*" } }, false },
+    { HEAD(1), { { "deny", .method = "GET", .path = "/a*" }, { .path = "/a*" } }, false },
+    { HEAD(1), { { .method = "GET", .path = "/a*" }, { .per = "src" } }, false },
+    { OPEN(1, "'/a/', '/a/...' and '/a;...'", "/a") "\n" HEAD(1),
+      { { "deny", .method = "GET", .path = "/a" } },
+      false },
+    { NULL, { { "deny", .method = "GET,HEAD" } }, false },
+    { NULL, { { "deny", .method = "*" } }, false },
+    { NULL, { { "deny", .method = "POST" } }, false },
+    { NULL, { { "deny", .method = "!GET" } }, false },
+    { NULL, { { "deny", .method = "!HEAD" } }, false },
+    { NULL, { { "allow", .method = "GET" } }, false },
+    { NULL, { { .method = "GET", .path = "/a*" }, { .method = "HEAD", .path = "/a*", .requests = 5 } }, false },
+    { NULL, { { .method = "GET", .path = "/a*" }, { .path = "/a*", .requests = 5 } }, false },
+    { NULL, { { .method = "GET", .path = "/a*" }, { "deny", .method = "!GET" } }, false },
+    { NULL, { { .method = "GET", .policy = "p" }, { .policy = "p" } }, false },
+};
+
+START_TEST(gaps_are_told)
+{
+    with_gaps = true;
+    check_case(gaps, _i);
+}
+END_TEST
+
+/* Of many gaps some are told by name. */
+START_TEST(many_gaps)
+{
+    static struct text_rule rules[50];
+    static char             paths[50][16];
+    struct told             told = { .n = 0 };
+    struct ruleset         *set;
+
+    for (size_t i = 0; i < 50; i++) {
+        snprintf(paths[i], sizeof paths[i], "/p%zu", i);
+        rules[i] = (struct text_rule){ "deny", .path = paths[i] };
+    }
+    with_gaps = true;
+    set = build(rules, 50);
+    ruleset_lint(set, NULL, 0, NOW, tell, &told);
+    ruleset_free(set);
+    ck_assert_ptr_nonnull(strstr(told.text, "rule 20: path: leaves '/p19/'"));
+    ck_assert_ptr_null(strstr(told.text, "rule 21: path"));
+    ck_assert_ptr_nonnull(strstr(told.text, "\n30 more rules leave paths or HEAD open in the same way"));
+}
+END_TEST
+
 START_TEST(many_rules)
 {
     enum { N = 1500 };
@@ -636,6 +755,8 @@ int main(void)
     ADD_TABLE(tcase, duplicates);
     ADD_TABLE(tcase, attributes);
     ADD_TABLE(tcase, avoided);
+    ADD_TABLE(tcase, gaps);
+    tcase_add_test(tcase, many_gaps);
     tcase_add_test(tcase, many_rules);
     tcase_add_test(tcase, what_never_applies_never_does);
     suite_add_tcase(suite, tcase);
