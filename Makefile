@@ -132,6 +132,7 @@ check-tsan: ; $(MAKE) $(JOBS) VARIANT=tsan check-variant
 check-e2e: build/spoa-rules
 	tests/schema/run
 	tests/rules/run
+	tests/import/run
 	tests/report/run
 	tests/docs/run
 	SPOA_RULES=build/spoa-rules tests/admin/run

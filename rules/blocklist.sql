@@ -2,15 +2,20 @@
 --
 --   sqlite3 rules.db < rules/blocklist.sql
 --
--- To take over a file with an address or a network a line (IPv4 and IPv6; blank lines and those with # are left out),
--- in `sqlite3 rules.db`:
+-- To take over lists that others publish, whatever their form:
+--
+--   spoa-rules import rules.db blocked drop.txt firehol_level1.netset
+--
+-- To take over a file with an address or a network a line (IPv4 and IPv6; blank lines and those with # are left out)
+-- without it, in `sqlite3 rules.db`:
 --
 --   DELETE FROM lists WHERE list = 'imported';
 --   .import blocked.txt list_import
 --   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
 --
--- The agent sees the old list or the new one, never a part. A list may have a million entries. If the file was empty,
--- or holds something else than addresses, the agent keeps the rules in force and logs which entry is wrong; so does
+-- The agent sees the old list or the new one, never a part. A list may have a million entries. If the file holds something
+-- else than addresses, the database refuses it and the old list stays. If it was empty, the agent keeps the rules in force
+-- and says so in its log; so does
 --
 --   spoa-rules check rules.db
 --

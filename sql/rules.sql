@@ -523,7 +523,8 @@ CREATE TRIGGER rules_lists_updated AFTER UPDATE OF src, host, path, enabled ON r
     CASE WHEN OLD.enabled IS 0 OR OLD.path IS NOT NEW.path THEN NEW.path END);
 END;
 
--- The lines of a file as a list: blanks around them go, and so do empty lines and what begins with '#'.
+-- The lines of a file as a list: blanks around them go, and so do empty lines and what begins with '#'. (Published lists
+-- of addresses have other forms as well: `spoa-rules import` reads those.)
 --
 --   .import blocked.txt list_import
 --   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
