@@ -1,5 +1,6 @@
 #include "lists/address_file.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -347,7 +348,8 @@ const char *address_file_end(struct address_file *file, struct address_file_coun
     if (!file->any_bytes)
         give_up(file, "empty");
     if (file->unusable[0] == '\0' && counts->refused > counts->taken)
-        snprintf(file->unusable, sizeof file->unusable, "most of it is no list of addresses: %llu of %llu entries",
-                 (unsigned long long)counts->refused, (unsigned long long)(counts->refused + counts->taken));
+        snprintf(file->unusable, sizeof file->unusable,
+                 "most of it is no list of addresses: %" PRIu64 " of %" PRIu64 " entries", counts->refused,
+                 counts->refused + counts->taken);
     return file->unusable[0] == '\0' ? NULL : file->unusable;
 }

@@ -1,7 +1,6 @@
 /* Rows of text -> rules. The schema refuses most of what is refused here already at the prompt; this is for rows that
  * were forced past it, for what SQL cannot check, and for the exact form to write. */
 #include <assert.h>
-#include <inttypes.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,28 +8,21 @@
 
 #include "base/hash.h"
 
+#include "policy/bad_entries.h"
 #include "policy/ruleset.h"
 
 struct ruleset_builder {
-    struct ruleset  *set;
-    size_t           rules_room, lists_room;
-    void            *ids;      /* tsearch() tree of those seen: a table that is not ours may repeat one */
-    void            *policies; /* tsearch() tree of struct policy: a hundred thousand rules may have one each */
-    int              policies_n;
-    problem_fn      *problem;
-    void            *problem_context;
-    list_source_fn  *lists;
-    void            *lists_context;
-    bool             failed;
-    struct bad_list *bad_lists; /* whose entries were told of */
-};
-
-/* A list with entries that cannot be used for an attribute, and the rule where they were told. */
-struct bad_list {
-    struct bad_list   *next;
-    const struct list *list;
-    unsigned           attribute;
-    int64_t            rule;
+    struct ruleset    *set;
+    size_t             rules_room, lists_room;
+    void              *ids;      /* tsearch() tree of those seen: a table that is not ours may repeat one */
+    void              *policies; /* tsearch() tree of struct policy: a hundred thousand rules may have one each */
+    int                policies_n;
+    problem_fn        *problem;
+    void              *problem_context;
+    list_source_fn    *lists;
+    void              *lists_context;
+    bool               failed;
+    struct bad_entries bad_entries;
 };
 
 struct policy {
@@ -177,62 +169,29 @@ static int attribute(struct draft *d, const char *column, const char *value, str
 
 /* ---- the parts of a rule ---- */
 
-/* An operator mends a list in one go when he sees what is wrong with it, and not an entry each time he looks. */
-#define BAD_ENTRIES_TOLD 20
-
-struct entry_problems {
+struct refusal {
     struct draft *draft;
     const char   *column, *value;
-    size_t        n;
 };
 
-static bool refuse_entry(void *context, const char *sentence)
+static void refuse_entry(void *context, const char *sentence)
 {
-    struct entry_problems *problems = context;
+    struct refusal *refusal = context;
 
-    if (problems->n++ < BAD_ENTRIES_TOLD)
-        refuse(problems->draft, problems->column, problems->value, sentence);
-    return true;
-}
-
-/* False: it is no list whose entries are at fault. Of each list this is told once. */
-static bool refuse_entries(struct draft *d, const char *column, const char *value, struct pattern *pattern)
-{
-    struct entry_problems problems = { d, column, value, 0 };
-    struct bad_list      *bad = d->builder->bad_lists;
-    char                  remedy[PATTERN_REMEDY_MAX];
-
-    if (pattern->kind != PATTERN_LIST)
-        return false;
-    while (bad != NULL && (bad->list != pattern->list || bad->attribute != pattern->attribute))
-        bad = bad->next;
-    if (bad != NULL) {
-        snprintf(remedy, sizeof remedy, "entries of list '%.64s' cannot be used: see rule %" PRId64,
-                 list_name(bad->list), bad->rule);
-        refuse(d, column, value, remedy);
-        return true;
-    }
-    bad = arena_alloc(&d->builder->set->arena, sizeof *bad);
-    *bad = (struct bad_list){ d->builder->bad_lists, pattern->list, pattern->attribute, d->rule.id };
-    d->builder->bad_lists = bad;
-    pattern_bad_entries(pattern, refuse_entry, &problems);
-    if (problems.n > BAD_ENTRIES_TOLD) {
-        snprintf(remedy, sizeof remedy, "and %zu more entries of list '%.64s'", problems.n - BAD_ENTRIES_TOLD,
-                 list_name(bad->list));
-        refuse(d, column, value, remedy);
-    }
-    return true;
+    refuse(refusal->draft, refusal->column, refusal->value, sentence);
 }
 
 static void add_pattern(struct draft *d, const char *column, unsigned number, const char *text)
 {
     struct pattern *pattern = &d->patterns[d->rule.patterns_n];
+    struct refusal  refusal = { d, column, text };
     char            remedy[PATTERN_REMEDY_MAX];
 
     assert(d->rule.patterns_n < ATTRIBUTES_MAX);
     if (pattern_compile(pattern, number, text, &d->builder->set->arena, find_list, d->builder, remedy))
         d->rule.patterns_n++;
-    else if (!refuse_entries(d, column, text, pattern))
+    else if (!bad_entries_tell(&d->builder->bad_entries, &d->builder->set->arena, pattern, d->rule.id, refuse_entry,
+                               &refusal))
         refuse(d, column, text, remedy);
 }
 
