@@ -140,8 +140,8 @@ check-e2e: build/spoa-rules
 	SPOA_RULES=build/spoa-rules tests/e2e/run
 	SPOA_RULES=build/spoa-rules tests/fronts/run
 
-## test-versions the end-to-end tests with this machine's HAProxy, 3.0 and 3.2, the latter two from Debian's newer releases
-NEWER     := build/haproxy-3.0/haproxy build/haproxy-3.2/haproxy
+## test-versions the end-to-end tests with this machine's HAProxy and with 3.0, 3.2 and 3.4 from Debian's newer releases
+NEWER     := $(patsubst %,build/haproxy-%/haproxy,3.0 3.2 3.4)
 HAPROXIES ?= haproxy $(NEWER)
 test-versions: deps-test build/spoa-rules
 	tests/versions/fetch
