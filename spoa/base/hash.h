@@ -3,8 +3,8 @@
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
-/* 0: xxhash.h reads its input by memcpy(). By default it dereferences a uint64_t pointer. Inlined into a function that has just
- * written the input as another type, that violates strict aliasing: gcc 14 with xxHash 0.8.3 moves the reads before the writes. */
+/* 0: xxhash.h reads its input by memcpy(). Otherwise it dereferences a uint64_t pointer, which strict aliasing forbids where the
+ * input was written as another type: gcc 14 with xxHash 0.8.3 moved the reads before the writes. */
 #define XXH_FORCE_MEMORY_ACCESS 0
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -39,14 +39,10 @@ static bool is_same(const struct sockaddr *a, const struct sockaddr *b)
     const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
     const struct sockaddr_in  *a4 = (const void *)a, *b4 = (const void *)b;
     const struct sockaddr_un  *au = (const void *)a, *bu = (const void *)b;
-    sa_family_t                a_family, b_family;
 
-    /* Copied, because the objects have other types, which struct sockaddr may not alias before glibc 2.41. */
-    memcpy(&a_family, a, sizeof a_family);
-    memcpy(&b_family, b, sizeof b_family);
-    if (a_family != b_family)
+    if (a->sa_family != b->sa_family)
         return false;
-    switch (a_family) {
+    switch (a->sa_family) {
     case AF_UNIX: /* an abstract one begins with a NUL, and no option can name it */
         return au->sun_path[0] != '\0' && strcmp(au->sun_path, bu->sun_path) == 0;
     case AF_INET:

@@ -8,9 +8,9 @@
 
 static struct agent agent;
 
-static int listening(int family, const struct sockaddr *sa, socklen_t size)
+static int listening(const struct sockaddr *sa, socklen_t size)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     ck_assert_msg(fd >= 0 && bind(fd, sa, size) == 0 && listen(fd, 64) == 0, "%s", strerror(errno));
     return fd;
@@ -21,7 +21,7 @@ static int listening_tcp(char address[32])
 {
     struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t          size = sizeof sin;
-    int                fd = listening(AF_INET, (struct sockaddr *)&sin, sizeof sin);
+    int                fd = listening((struct sockaddr *)&sin, sizeof sin);
 
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin, &size), 0);
     snprintf(address, 32, "127.0.0.1:%u", (unsigned)ntohs(sin.sin_port));
@@ -34,7 +34,7 @@ static int listening_unix(char address[128], const char *name)
 
     snprintf(address, 128, "unix:%s/%s", agent.dir, name);
     strcpy(sun.sun_path, address + 5);
-    return listening(AF_UNIX, (struct sockaddr *)&sun, sizeof sun);
+    return listening((struct sockaddr *)&sun, sizeof sun);
 }
 
 /* Each is matched to its option whatever the order, the agent binds what was not passed, and a file that was passed

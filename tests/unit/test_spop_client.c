@@ -100,35 +100,32 @@ static void *agent_run(void *arg)
 /* Listens on loopback of that family, or on a path, and writes the address for the client to `address`. */
 static int listen_on(int family, char *address, size_t n)
 {
-    union {
-        struct sockaddr_storage room;
-        struct sockaddr         any;
-        struct sockaddr_in      in;
-        struct sockaddr_in6     in6;
-        struct sockaddr_un      un;
-    } sa = { .room.ss_family = (sa_family_t)family };
-    socklen_t size = sizeof sa;
-    int       fd = socket(family, SOCK_STREAM, 0);
+    struct sockaddr_storage ss = { .ss_family = (sa_family_t)family };
+    struct sockaddr_in     *in = (struct sockaddr_in *)&ss;
+    struct sockaddr_in6    *in6 = (struct sockaddr_in6 *)&ss;
+    struct sockaddr_un     *un = (struct sockaddr_un *)&ss;
+    socklen_t               size = sizeof ss;
+    int                     fd = socket(family, SOCK_STREAM, 0);
 
     if (family == AF_UNIX) {
-        size = sizeof sa.un;
-        snprintf(sa.un.sun_path, sizeof sa.un.sun_path, "/tmp/test_spop_client.%d", (int)getpid());
-        unlink(sa.un.sun_path);
+        size = sizeof *un;
+        snprintf(un->sun_path, sizeof un->sun_path, "/tmp/test_spop_client.%d", (int)getpid());
+        unlink(un->sun_path);
     } else if (family == AF_INET) {
-        sa.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     } else {
-        sa.in6.sin6_addr = in6addr_loopback;
+        in6->sin6_addr = in6addr_loopback;
     }
-    if (fd < 0 || bind(fd, &sa.any, size) != 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&ss, size) != 0)
         return -1;
     ck_assert_int_eq(listen(fd, 1), 0);
-    getsockname(fd, &sa.any, &size);
+    getsockname(fd, (struct sockaddr *)&ss, &size);
     if (family == AF_UNIX)
-        snprintf(address, n, "unix:%s", sa.un.sun_path);
+        snprintf(address, n, "unix:%s", un->sun_path);
     else if (family == AF_INET)
-        snprintf(address, n, "127.0.0.1:%d", ntohs(sa.in.sin_port));
+        snprintf(address, n, "127.0.0.1:%d", ntohs(in->sin_port));
     else
-        snprintf(address, n, "[::1]:%d", ntohs(sa.in6.sin6_port));
+        snprintf(address, n, "[::1]:%d", ntohs(in6->sin6_port));
     return fd;
 }
 
