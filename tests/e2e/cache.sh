@@ -9,7 +9,7 @@ rules "INSERT INTO rules(id, path, per, requests, period) VALUES (7, '/limited/*
 OTHER=(--interface 127.200.0.2)
 allowed='?Cache-Control:max-age=600'
 
-number() { curl -s --path-as-is --max-time 20 --interface "$CLIENT" "${@:2}" "http://$FRONT$1"; } # PATH [OPTION...]
+number() { curl -s --path-as-is --max-time 120 --interface "$CLIENT" "${@:2}" "http://$FRONT$1"; } # PATH [OPTION...]
 same() { # PATH: another client gets the copy
     local first
     first=$(number "$1")

@@ -8,7 +8,7 @@ start_stack RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_BIND_2="$TLS s
 rules "INSERT INTO rules(path, action) VALUES ('/secret', 'deny')"
 
 tls() { # PATH [curl option...]
-    curl -s -i --max-time 20 --interface "$CLIENT" --cacert "$TMP/ours.crt" --connect-to "api.example.com:443:$TLS" \
+    curl -s -i --max-time 120 --interface "$CLIENT" --cacert "$TMP/ours.crt" --connect-to "api.example.com:443:$TLS" \
         "${@:2}" "https://api.example.com$1" | tr -d '\r'
 }
 expect_line "$(tls /secret --http1.1)" "HTTP/1.1 403 Forbidden"

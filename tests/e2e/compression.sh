@@ -7,7 +7,7 @@ start_stack "${settings[@]}" RULES_COMPRESS="application/json text/plain"
 gzip=(-H 'Accept-Encoding: gzip')
 json='&Content-Type:application/json&bytes=4000'
 
-head_of() { curl -s -o "$TMP/got" -D - --max-time 20 --interface "$CLIENT" "${@:2}" "http://$FRONT$1" | tr -d '\r'; } # PATH [OPTION...]
+head_of() { curl -s -o "$TMP/got" -D - --max-time 120 --interface "$CLIENT" "${@:2}" "http://$FRONT$1" | tr -d '\r'; } # PATH [OPTION...]
 compressed() { # PATH [OPTION...]
     answer=$(head_of "$1" "${gzip[@]}" "${@:2}")
     expect_line "$answer" "content-encoding: gzip"

@@ -24,7 +24,7 @@ case $path in
 esac'
 # shellcheck disable=SC2119
 start_agent --log-level debug
-start_haproxy RULES_FEED="$RECORDER" RULES_ORIGIN="$ORIGIN" RULES_COARSE_REQUESTS=100 RULES_COARSE_SECONDS=60
+start_haproxy RULES_FEED="$RECORDER" RULES_ORIGIN="$ORIGIN" RULES_COARSE_REQUESTS=100 RULES_COARSE_SECONDS=600
 wait_until asks
 rules "INSERT INTO rules(id, path, action) VALUES (103, '/forbidden/*', 'deny');
        INSERT INTO rules(id, path, per, requests, period) VALUES (104, '/limited/*', 'src', 1, 600);
@@ -65,7 +65,7 @@ asked=$(ms asked)
 expect 404 /a/404 "$plain verdict=\"allow\""
 expect 500 /a/500 "$plain verdict=\"allow\""
 expect 200 /a/pause "$plain verdict=\"allow\""
-[ "$(ms tc)" -ge 0 ] && [ "$(ms tr)" -ge 300 ] && [ "$(ms ta)" -ge "$(ms tr)" ] && [ "$(ms ta)" -lt 5000 ] || fail "times: $line"
+[ "$(ms tc)" -ge 0 ] && [ "$(ms tr)" -ge 300 ] && [ "$(ms ta)" -ge "$(ms tr)" ] && [ "$(ms ta)" -lt 100000 ] || fail "times: $line"
 expect 403 /forbidden/1 "$local_answer verdict=\"deny\""
 expect 200 /limited/1 "$plain verdict=\"allow\""
 expect 429 /limited/2 "$local_answer verdict=\"deny\""
@@ -135,7 +135,7 @@ REQUESTS=$((REQUESTS + 1))
 # -- failures ---------------------------------------------------------------------------------------------
 
 # The client goes away in the middle of the answer.
-curl -s -o /dev/null --max-time 1 --interface 127.200.0.5 "http://$FRONT/d/endless"
+curl -s -N --max-time 120 --interface 127.200.0.5 "http://$FRONT/d/endless" | head -c 1 > /dev/null
 recorded "GET /d/endless"
 case $line in *'status="200"'*' end="CD" '*'verdict="allow"'*) ;; *) fail "not aborted: $line" ;; esac
 REQUESTS=$((REQUESTS + 1))
@@ -177,7 +177,7 @@ counted=$(sed -nE 's/.*log feed: connection closed: .*; lines counted: ([0-9]+),
 # How long a path took is beside how often it was asked for.
 average() { sqlite3 -readonly "$TMP/analytics.db" "SELECT duration_avg_ms FROM daily_paths WHERE path = '$1' ORDER BY day LIMIT 1"; }
 took=$(average /a/pause)
-[ "${took%.*}" -ge 300 ] && [ "${took%.*}" -lt 5000 ] || fail "/a/pause took $took ms"
+[ "${took%.*}" -ge 300 ] && [ "${took%.*}" -lt 100000 ] || fail "/a/pause took $took ms"
 [ "$(average /forbidden/1)" = "" ] || fail "a refusal took $(average /forbidden/1) ms"
 # What has no latency is not in it, and counted apart.
 for path in /t/socket /t/events /t/upload /d/endless; do

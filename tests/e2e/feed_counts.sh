@@ -68,8 +68,8 @@ responses=$(sed -n 's/^responses|//p' "$WANTED.totals")
 [ "$responses" -gt 100000 ] || fail "only $responses requests"
 
 # Not before the last line was there: when the agent stops, it stays with HAProxy. But not for ever.
-analytics() { sqlite3 -batch -cmd '.timeout 5000' "$TMP/analytics.db"; }
-for _ in $(seq 100); do
+analytics() { sqlite3 -batch -cmd '.timeout 60000' "$TMP/analytics.db"; }
+for _ in $(seq 2000); do
     [ "$(analytics <<< 'SELECT sum(responses) FROM daily_summary')" != "$responses" ] || break
     sleep 0.05
 done

@@ -1,6 +1,6 @@
 # The same over HTTP/2, which the front end takes in clear text when a client begins with it. Frames are made by hand:
-# no usual client sends most of these.
-start_stack
+# no usual client sends most of these. HAProxy closes a silent connection after 5 seconds at most.
+start_stack RULES_IDLE_TIMEOUT=1s RULES_HEADER_TIMEOUT=5s RULES_CLIENT_TIMEOUT=5s
 rules "INSERT INTO rules(host, path, action, status) VALUES ('api.example.com', '/secret', 'deny', 410);
        INSERT INTO rules(match, path, action, status) VALUES ('{\"api_key\":\"K1\"}', '/k', 'deny', 421);
        INSERT INTO rules(id, path, per, requests, period) VALUES (7, '/items/*', 'src', 1, 600)"
@@ -14,7 +14,7 @@ h2() {
     answer=$({
         printf 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
         printf "$(printf '000000040000000000%06x010500000001%s' $((${#block} / 2)) "$block" | sed 's/../\\x&/g')"
-    } | socat -T 2 STDIO,ignoreeof "TCP:$FRONT,bind=$CLIENT" | od -An -v -tx1 | tr -d ' \n')
+    } | socat -T 60 STDIO,ignoreeof "TCP:$FRONT,bind=$CLIENT" | od -An -v -tx1 | tr -d ' \n')
     while [ -n "$answer" ]; do
         local length=$((16#${answer:0:6})) type=${answer:6:2} payload
         payload=${answer:18:$((length * 2))}
@@ -36,7 +36,7 @@ request() { # METHOD PATH AUTHORITY [FIELD VALUE]...
     while [ $# -gt 0 ]; do block+=$(field "$1" "$2"); shift 2; done
     h2 "$block"
 }
-# At the same time, because each waits for the connection to fall silent.
+# At the same time, because each waits until HAProxy closes the connection.
 is() {
     {
         wanted=$1

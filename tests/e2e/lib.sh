@@ -66,9 +66,10 @@ trap "exit 143" INT TERM
 
 listens() { (exec 3<> "/dev/tcp/${1%:*}/${1##*:}") 2> /dev/null; }
 
-# Repeats a command until it succeeds; fails after 15 seconds. For effects that come in their own time.
+# Repeats a command until it succeeds; fails after 2 minutes, which is ample on a busy machine. For effects that come in their
+# own time.
 wait_until() {
-    local deadline=$((SECONDS + 15))
+    local deadline=$((SECONDS + 120))
     until "$@"; do
         [ "$SECONDS" -lt "$deadline" ] || fail "never came true: $*"
         sleep 0.05
@@ -120,7 +121,7 @@ start_stack() { # [NAME=VALUE...]
     wait_until asks
 }
 
-admin() { echo "$*" | socat -t 5 - "UNIX-CONNECT:$ADMIN"; }
+admin() { echo "$*" | socat -t 60 - "UNIX-CONNECT:$ADMIN"; }
 
 # A column of the statistics: stat agents BACKEND stot
 stat() {
@@ -132,7 +133,7 @@ stat_is() { [ "$(stat "$1" "$2" "$3")" = "$4" ]; }
 
 # -- rules -----------------------------------------------------------------------------------------------
 
-sql() { sqlite3 -batch -cmd '.timeout 5000' "$RULES_DB" "$1" || fail "sqlite3: $1"; }
+sql() { sqlite3 -batch -cmd '.timeout 60000' "$RULES_DB" "$1" || fail "sqlite3: $1"; }
 
 # Changes the rules and returns when the change is in force. A rule of our own goes with each change; when it answers,
 # so does the rest, because a set is taken whole. Asking for it is charged to nobody.
@@ -159,7 +160,7 @@ asks() {
 status() {
     local path=$1
     shift
-    curl -s -o "$TMP/body.$BASHPID" -w '%{http_code}' --path-as-is --max-time 20 --interface "$CLIENT" "$@" "http://$FRONT$path"
+    curl -s -o "$TMP/body.$BASHPID" -w '%{http_code}' --path-as-is --max-time 120 --interface "$CLIENT" "$@" "http://$FRONT$path"
     rm -f "$TMP/body.$BASHPID"
 }
 
@@ -167,12 +168,12 @@ status() {
 get() {
     local path=$1
     shift
-    curl -s -i --path-as-is --max-time 20 --interface "$CLIENT" "$@" "http://$FRONT$path" | tr -d '\r'
+    curl -s -i --path-as-is --max-time 120 --interface "$CLIENT" "$@" "http://$FRONT$path" | tr -d '\r'
 }
 
 # The bytes of a request as they are, and what comes back; `printf` escapes apply. Ends when HAProxy closes, for which the
-# request should ask, or after 3 silent seconds. The sending side stays open: HAProxy 3.2 takes its end for an abort.
-raw() { printf "$@" | socat -T 3 STDIO,ignoreeof "TCP:$FRONT,bind=${RAW_CLIENT:-$CLIENT}" 2> /dev/null | tr -d '\r'; }
+# request should ask, or after 30 silent seconds. The sending side stays open: HAProxy 3.2 takes its end for an abort.
+raw() { printf "$@" | socat -T 30 STDIO,ignoreeof "TCP:$FRONT,bind=${RAW_CLIENT:-$CLIENT}" 2> /dev/null | tr -d '\r'; }
 raw_status() { raw "$@" | awk 'NR == 1 { print $2 }'; }
 
 expect_status() { # STATUS PATH [curl option...]

@@ -39,7 +39,7 @@ wait_until is 4 "$by_haproxy"
 
 missing() { ! said=$("$ROOT/tests/monitoring/dashboard.py" ask "$PROMETHEUS" 2>&1); }
 complete() { ! missing; }
-deadline=$((SECONDS + 20))
+deadline=$((SECONDS + 120))
 until complete; do
     [ "$SECONDS" -lt "$deadline" ] || fail "$said"
     sleep 0.5

@@ -62,6 +62,6 @@ prints '^The agent has ended' || fail "it did not say that the agent ended: $(ca
 # A default port that is taken.
 listens 127.0.0.1:8404 || { start other socat TCP-LISTEN:8404,bind=127.0.0.1,reuseaddr,fork /dev/null; wait_until listens 127.0.0.1:8404; }
 code=0
-said=$(env RULES_BIND="$FRONT" RULES_SAMPLE_ORIGIN="$SAMPLE" RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" timeout 10 "$TMP/tree/haproxy/run" 2>&1) || code=$?
+said=$(env RULES_BIND="$FRONT" RULES_SAMPLE_ORIGIN="$SAMPLE" RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" timeout 120 "$TMP/tree/haproxy/run" 2>&1) || code=$?
 [ "$code" = 1 ] || fail "exit code $code, and: $said"
 expect_line "$said" "Port 8404 is taken: end what listens there, or choose another address, such as RULES_STATS_BIND=127.0.0.1:18404"

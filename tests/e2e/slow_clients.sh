@@ -39,9 +39,9 @@ for i in 1 2 3 4 5 6; do
     stopped+=($!)
     patient "POST /long HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" > /dev/null &
     stopped+=($!)
-    curl -s -o "$TMP/stopped.$i" --http2-prior-knowledge --max-time 30 --interface "$CLIENT" -T - "http://$FRONT/long" <> "$TMP/mute" &
+    curl -s -o "$TMP/stopped.$i" --http2-prior-knowledge --max-time 120 --interface "$CLIENT" -T - "http://$FRONT/long" <> "$TMP/mute" &
     stopped+=($!)
-    curl -s -o "$TMP/stopped.$i" -X GET --http2-prior-knowledge --max-time 30 --interface "$CLIENT" -T - "http://$FRONT/long" < <(echo abc; sleep 10) &
+    curl -s -o "$TMP/stopped.$i" -X GET --http2-prior-knowledge --max-time 120 --interface "$CLIENT" -T - "http://$FRONT/long" < <(echo abc; sleep 10) &
     stopped+=($!)
 done
 wait "${stopped[@]}"

@@ -16,7 +16,7 @@ decided() { [ "$(status /denied)" = 403 ]; }
 wait_until decided
 
 # Until it is told to end, below.
-start load wrk -t 1 -c 32 -d 100 --timeout 10s -s "$HERE/upheaval.lua" "http://$FRONT/"
+start load wrk -t 1 -c 32 -d 1000 --timeout 60s -s "$HERE/upheaval.lua" "http://$FRONT/"
 
 # Ends it with a signal; the next one runs when this returns.
 end_agent() { # SIGNAL

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 /* A wait that lasts so long has failed; ample for sanitizers on a busy machine. */
-#define AGENT_PATIENCE_MS 30000
+#define AGENT_PATIENCE_MS 180000
 
 struct agent {
     pid_t pid; /* 0: not running */

@@ -5,7 +5,7 @@
 
 #include <sqlite3.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 180000
 
 const char *db_ask(const char *path, const char *sql)
 {

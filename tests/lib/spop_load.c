@@ -18,7 +18,7 @@
 #define SECOND_NS 1000000000
 
 /* No answer for so long: it is lost. */
-#define PATIENCE_NS ((int64_t)5 * SECOND_NS)
+#define PATIENCE_NS ((int64_t)60 * SECOND_NS)
 
 /* A request that is due so soon is waited for in a loop, where there is a core to spare: falling asleep and waking up
  * can take as long, and would be taken for the agent's time. */

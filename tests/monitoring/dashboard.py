@@ -99,7 +99,7 @@ def check():
 def query(address, expression):
     url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return json.load(answer)["data"]["result"]
     except urllib.error.HTTPError as error:
         return error.read().decode()

@@ -36,7 +36,6 @@ HELPER int run_suite(const char *name, void (*add)(TCase *cases), void (*start)(
     int      failed;
 
     add(cases);
-    tcase_set_timeout(cases, 180);
     suite_add_tcase(suite, cases);
     if (start != NULL)
         start();

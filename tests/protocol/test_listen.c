@@ -135,8 +135,8 @@ START_TEST(bad_addresses)
         "unix:/nonexistent/dir/spop.sock",
         "unix:/tmp",
         "",
-        "a-name-that-is-long-a-name-that-is-long-a-name-that-is-long"
-        "-a-name-that-is-long-a-name-that-is-long-a-name-that-is-long-a-name-that-is-long:9010",
+        ("a-name-that-is-long-a-name-that-is-long-a-name-that-is-long"
+         "-a-name-that-is-long-a-name-that-is-long-a-name-that-is-long-a-name-that-is-long:9010"),
     };
 
     agent_init(&agent);

@@ -106,8 +106,8 @@ START_TEST(databases_of_another_kind)
         "PRAGMA user_version = 2147483647",
         "DROP TABLE rules",
         "PRAGMA journal_mode = WAL",
-        "PRAGMA ignore_check_constraints = ON; DROP TRIGGER rules_inserted;"
-        "INSERT INTO rules(requests, period) VALUES (0, 60)",
+        ("PRAGMA ignore_check_constraints = ON; DROP TRIGGER rules_inserted;"
+         "INSERT INTO rules(requests, period) VALUES (0, 60)"),
     };
 
     for (size_t i = 0; i < COUNT(bad); i++) {

@@ -248,7 +248,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, shape_of_a_line);
     tcase_add_loop_test(tcase, every_byte, 1, 256);
     tcase_add_loop_test(tcase, long_lines, 0, 2);

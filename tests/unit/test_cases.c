@@ -383,7 +383,6 @@ int main(void)
         free(entries[i]);
     }
     free(entries);
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, rule_case, 0, names_n);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -192,7 +192,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_narrow, 0, 3);
     tcase_add_loop_test(tcase, test_wide, 0, 3);
     tcase_add_test(tcase, test_retry_over_rounding);

@@ -243,7 +243,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_wall_clock_is_nothing_to, 0, 2);
     tcase_add_loop_test(tcase, test_fixed_steps, 0, 4);
     tcase_add_test(tcase, test_fixed_to_and_fro);

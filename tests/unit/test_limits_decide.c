@@ -316,7 +316,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_test(tcase, test_all_or_none);
     tcase_add_test(tcase, test_refusal_makes_no_entry);
     tcase_add_test(tcase, test_without_charge);

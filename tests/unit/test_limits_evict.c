@@ -348,7 +348,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_test(tcase, test_flood);
     tcase_add_test(tcase, test_expired_first);
     tcase_add_test(tcase, test_share_used);

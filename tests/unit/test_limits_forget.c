@@ -135,7 +135,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(cases, begin, end);
-    tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, forgotten, 0, (int)KINDS);
     tcase_add_test(cases, bans_end);
     tcase_add_test(cases, beside_decisions);

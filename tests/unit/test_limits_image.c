@@ -381,7 +381,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_restart, 0, (int)COUNT(sizes));
     tcase_add_test(tcase, test_live);
     tcase_add_test(tcase, test_smaller);

@@ -377,7 +377,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_test(tcase, test_snapshot);
     tcase_add_test(tcase, test_foreign);
     tcase_add_test(tcase, test_live_truncated);

@@ -166,7 +166,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_random, 0, 3 * ARRIVALS_SHAPES);
     tcase_add_loop_test(tcase, test_widest, 0, 3);
     tcase_add_loop_test(tcase, test_at_once, 0, (int)(sizeof counts / sizeof counts[0]));

@@ -169,7 +169,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against deadlock only */
     tcase_add_loop_test(tcase, test_race, 0, (int)(sizeof mixes / sizeof mixes[0]));
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -289,7 +289,6 @@ int main(void)
     int      failed;
 
     srunner_set_fork_status(runner, CK_FORK);
-    tcase_set_timeout(tcase, 300); /* a guard against deadlock only */
     tcase_add_loop_test(tcase, test_in_lockstep, 0, (int)(sizeof rules / sizeof rules[0]));
     tcase_add_loop_test(tcase, test_at_own_pace, 0, (int)(sizeof paced_rules / sizeof paced_rules[0]));
     tcase_add_loop_test(tcase, test_last_place, 0, (int)(sizeof one_place / sizeof one_place[0]));

@@ -235,7 +235,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_small_limits, 0, ARRIVALS);
     tcase_add_loop_test(tcase, test_wide_limits, 0, ARRIVALS);
     tcase_add_test(tcase, test_spread);

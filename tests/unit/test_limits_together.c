@@ -168,7 +168,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_together, 0, 8);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -264,7 +264,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_test(tcase, test_fixed_model);
     tcase_add_loop_test(tcase, test_fixed_clock_steps, 0, (int)(sizeof fixed_steps / sizeof fixed_steps[0]));
     tcase_add_test(tcase, test_fixed_edits);

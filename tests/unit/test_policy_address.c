@@ -241,7 +241,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, address_texts, 0, sizeof addresses / sizeof *addresses);
     tcase_add_test(tcase, no_text);
     tcase_add_loop_test(tcase, network_texts, 0, sizeof networks / sizeof *networks);

@@ -408,7 +408,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, cell, 0, sizeof cells / sizeof *cells);
     tcase_add_loop_test(tcase, match_pair, 0, sizeof pairs / sizeof *pairs);
     tcase_add_test(tcase, columns_that_disagree);

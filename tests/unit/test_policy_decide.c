@@ -287,7 +287,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, index_and_walk_agree, 0, 60);
     tcase_add_test(tcase, counted_source);
     suite_add_tcase(suite, tcase);

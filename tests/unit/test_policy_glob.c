@@ -240,7 +240,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, known_pairs, 0, sizeof pairs / sizeof *pairs);
     tcase_add_loop_test(tcase, random_pairs_as_sqlite, 0, 4);
     tcase_add_test(tcase, cut_anywhere);

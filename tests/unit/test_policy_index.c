@@ -391,7 +391,6 @@ int main(void)
     SRunner *runner;
     int      failed;
 
-    tcase_set_timeout(tcase, 3600);
     tcase_add_test(tcase, test_a_rank_comes_once);
     tcase_add_test(tcase, test_index_plain_and_sqlite_agree);
     suite_add_tcase(suite, tcase);

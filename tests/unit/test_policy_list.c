@@ -433,7 +433,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, names_and_fingerprints);
     tcase_add_test(tcase, texts);
     tcase_add_test(tcase, each_ends_when_told);

@@ -345,7 +345,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, path_spelling, 0, sizeof paths / sizeof *paths);
     tcase_add_test(tcase, path_edges);
     tcase_add_loop_test(tcase, path_each_byte, 1, 256);

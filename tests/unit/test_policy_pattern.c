@@ -329,7 +329,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, compilation, 0, sizeof compilations / sizeof *compilations);
     tcase_add_test(tcase, long_remedy);
     tcase_add_loop_test(tcase, list_compilation, 0, sizeof list_compilations / sizeof *list_compilations);

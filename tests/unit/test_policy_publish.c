@@ -130,7 +130,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, old_sets_go_when_nobody_holds_them);
     tcase_add_test(tcase, never_refreshed);
     tcase_add_test(tcase, workers_and_a_publisher);

@@ -12,6 +12,8 @@
 #include "lib/spop_client.h"
 #include "spop/hello.h"
 
+#define TIMEOUT_MS 180000
+
 static int  ends[2];
 static char buf[512];
 
@@ -34,9 +36,9 @@ START_TEST(frames_come_one_by_one)
 
     n += spop_client_notify_put(buf + n, sizeof buf - n, 2, 1, "b", &arg, 1);
     ck_assert(spop_client_send(ends[0], buf, n));
-    ck_assert(spop_client_receive(ends[1], buf, sizeof buf, 1000, &frame));
+    ck_assert(spop_client_receive(ends[1], buf, sizeof buf, TIMEOUT_MS, &frame));
     ck_assert_uint_eq(frame.stream_id, 1);
-    ck_assert(spop_client_receive(ends[1], buf, sizeof buf, 1000, &frame));
+    ck_assert(spop_client_receive(ends[1], buf, sizeof buf, TIMEOUT_MS, &frame));
     ck_assert_uint_eq(frame.stream_id, 2);
     ck_assert(!spop_client_receive(ends[1], buf, sizeof buf, 1, &frame));
     ck_assert_int_eq(errno, ETIMEDOUT);
@@ -86,7 +88,7 @@ static void *agent_run(void *arg)
     int               fd = accept(agent->listener, NULL, NULL);
     size_t            n;
 
-    if (fd < 0 || !spop_client_receive(fd, bytes, sizeof bytes, 5000, &frame))
+    if (fd < 0 || !spop_client_receive(fd, bytes, sizeof bytes, TIMEOUT_MS, &frame))
         return NULL;
     n = agent->refuse ? spop_agent_disconnect_put(bytes, sizeof bytes, SPOP_STATUS_RESOURCE, NULL)
                       : spop_agent_hello_put(bytes, sizeof bytes, 16380, true);
@@ -142,7 +144,7 @@ START_TEST(open_shakes_hands)
         return; /* a machine without IPv6 */
     ck_assert_int_ge(agent.listener, 0);
     ck_assert_int_eq(pthread_create(&thread, NULL, agent_run, &agent), 0);
-    fd = spop_client_open(address, &SPOP_CLIENT_HELLO, 5000);
+    fd = spop_client_open(address, &SPOP_CLIENT_HELLO, TIMEOUT_MS);
     ck_assert_msg((fd >= 0) == !agent.refuse, "%s: errno %d", address, errno);
     if (fd < 0)
         ck_assert_int_eq(errno, EPROTO);

@@ -381,7 +381,6 @@ int main(void)
     tcase_add_test(file, a_step_that_fails_leaves_nothing);
     tcase_add_test(file, takes_over_version_1);
     tcase_add_test(file, a_reader_delays_it);
-    tcase_set_timeout(file, 30);
     suite_add_tcase(suite, file);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

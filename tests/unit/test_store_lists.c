@@ -635,7 +635,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, taken_over_or_read_again, 0, sizeof changes / sizeof *changes);
     tcase_add_test(tcase, two_lists_alike);
     tcase_add_test(tcase, lists_without_a_key);

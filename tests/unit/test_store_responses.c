@@ -213,7 +213,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, columns);
     tcase_add_test(tcase, sums);
     tcase_add_test(tcase, rolled_back);

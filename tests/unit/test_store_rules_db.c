@@ -489,7 +489,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, NULL, remove_all);
     tcase_add_test(tcase, created_and_kept);
     tcase_add_test(tcase, created_for_the_group);

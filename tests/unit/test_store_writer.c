@@ -15,7 +15,7 @@
 #include "lib/db.h"
 #include "store/analytics.h"
 
-#define PATIENCE_US 30000000
+#define PATIENCE_US 180000000
 
 static char                dir[32], path[64], log_path[64];
 static struct analytics   *analytics;
@@ -118,7 +118,7 @@ static void run_sql(const char *sql)
     char    *message = NULL;
 
     ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
+    sqlite3_busy_timeout(db, PATIENCE_US / 1000);
     sqlite3_exec(db, sql, NULL, NULL, &message);
     ck_assert_msg(message == NULL, "%s: %s", sql, message);
     sqlite3_close(db);
@@ -289,7 +289,7 @@ START_TEST(a_lock_is_held)
     requests(0, 1, 4, now_us);
     await_sql(TOTAL, "4");
     ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
+    sqlite3_busy_timeout(db, PATIENCE_US / 1000);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     requests(0, 1, 8, now_us);
     await_log("locked");
@@ -519,7 +519,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, what_was_decided_is_in_the_file);
     tcase_add_test(tcase, goes_on_after_a_restart);
     tcase_add_test(tcase, killed);

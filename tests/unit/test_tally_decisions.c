@@ -410,7 +410,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, each_request_is_in_one_row);
     tcase_add_test(tcase, shadow_rules);
     tcase_add_test(tcase, hours_and_minutes);

@@ -216,7 +216,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_error, 0, sizeof sizes / sizeof sizes[0]);
     tcase_add_loop_test(tcase, test_huge, 0, 5);
     tcase_add_test(tcase, test_ranks);

@@ -257,7 +257,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_test(tcase, test_values);
     tcase_add_test(tcase, test_longest);
     tcase_add_loop_test(tcase, test_quantiles, 0, SHAPES);

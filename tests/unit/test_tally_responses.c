@@ -210,7 +210,6 @@ int main(void)
     int      failed;
 
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, statuses);
     tcase_add_test(tcase, settled);
     tcase_add_test(tcase, origins);

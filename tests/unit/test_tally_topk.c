@@ -542,7 +542,6 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int      failed;
 
-    tcase_set_timeout(tcase, 300); /* a guard against endless loops only */
     tcase_add_loop_test(tcase, test_streams, 0, STREAMS);
     tcase_add_loop_test(tcase, test_merges, 0, 60);
     tcase_add_test(tcase, test_exact);
@@ -551,7 +550,6 @@ int main(void)
     tcase_add_test(tcase, test_rows);
     tcase_add_test(tcase, test_long_texts);
     suite_add_tcase(suite, tcase);
-    tcase_set_timeout(restored, 300);
     tcase_add_loop_test(restored, test_restore, 0, 20);
     tcase_add_test(restored, test_restore_anything);
     tcase_add_test(restored, test_restore_lies);
