@@ -155,9 +155,15 @@ test-versions: deps-test build/spoa-rules
 # What is left to test after `make test`.
 test-newer: ; $(MAKE) test-versions HAPROXIES='$(NEWER)'
 
-## test-packages the Debian package, and docker-compose.yml with its Dockerfiles, in clean Debian roots; as root, some 3 minutes
-test-packages: deps-packages deb
+## test-packages `make run`, `make test` but for the sanitizers, the Debian package and docker-compose.yml, in clean roots of
+##               Debian 12 and 13; as root, some 15 minutes
+test-packages: deps-packages
 	tests/packaging/run
+
+## test-debian13 of these, what CI does: `make run`, and the tests of modules, rules and protocol, on Debian 13; as root
+test-debian13:
+	$(call install_missing,$(ROOT_PACKAGES))
+	RELEASES=trixie WERROR='$(WERROR)' tests/packaging/run run cases
 
 ## debug, asan, tsan   build/debug/spoa-rules and so on
 debug asan tsan: ; $(MAKE) VARIANT=$@ build/$@/spoa-rules
@@ -184,8 +190,13 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libtests.a $(B)/libspoa.a
 
 # ---- style ----------------------------------------------------------------------------------
 
-## lint          clang-format, clang-tidy, cppcheck, shellcheck, mandoc: silent when all is well
+# All that is compiled, linked to nothing.
+objects: $(patsubst %.c,$(B)/%.o,$(MAIN_SRC) $(LIB_SRC) $(wildcard tests/*/*.c)) $(GEN_OBJ)
+
+## lint          warnings of gcc and clang, clang-format, clang-tidy, cppcheck, shellcheck, mandoc: silent when all is well
 lint: deps-dev
+	@set -e; for cc in $(CC) $(CLANG); do \
+	    $(MAKE) $(JOBS) -s --no-print-directory CC=$$cc B=build/lint-$$cc WERROR=-Werror objects > /dev/null; done
 	@clang-format --dry-run -Werror $(SOURCES)
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem -Ispoa -Itests -DSPOA_VERSION='""' spoa
@@ -237,9 +248,11 @@ deb: deps-deb
 BUILD_PACKAGES := gcc libc6-dev pkg-config libev-dev libsqlite3-dev libpcre2-dev libxxhash-dev libmicrohttpd-dev
 RUN_PACKAGES   := $(BUILD_PACKAGES) haproxy sqlite3 curl
 BENCH_PACKAGES := $(RUN_PACKAGES) wrk socat
-TEST_PACKAGES  := $(BENCH_PACKAGES) git check varnish python3 openssl nghttp2-client chromium keepalived iproute2
-DEB_PACKAGES   := $(BUILD_PACKAGES) dpkg-dev debhelper
-PKGTEST_PACKAGES := $(DEB_PACKAGES) debootstrap docker-compose iproute2 jq lintian sqlite3 systemd-container
+CHECK_PACKAGES := $(BUILD_PACKAGES) check sqlite3
+TEST_PACKAGES  := $(BENCH_PACKAGES) $(CHECK_PACKAGES) git varnish python3 openssl nghttp2-client chromium keepalived iproute2
+DEB_PACKAGES   := $(BUILD_PACKAGES) build-essential debhelper
+ROOT_PACKAGES  := debootstrap git curl
+PKGTEST_PACKAGES := $(ROOT_PACKAGES) docker-compose iproute2 jq lintian sqlite3 systemd-container
 DEV_PACKAGES   := $(TEST_PACKAGES) clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc
 
 # $(call install_missing,PACKAGES): asks apt only when dpkg does not have them all.
@@ -254,6 +267,7 @@ endef
 deps: deps-test
 deps-run: ; $(call install_missing,$(RUN_PACKAGES))
 deps-bench: ; $(call install_missing,$(BENCH_PACKAGES))
+deps-check: ; $(call install_missing,$(CHECK_PACKAGES))
 deps-test:
 	$(call install_missing,$(TEST_PACKAGES))
 	@tests/admin/fetch
@@ -285,8 +299,8 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions test-newer test-packages \
-        debug asan tsan fuzz bench lint format install deb deps deps-run deps-bench deps-test deps-deb \
+.PHONY: all test check-variant check-release check-asan check-tsan check-e2e test-versions test-newer test-packages test-debian13 objects \
+        debug asan tsan fuzz bench lint format install deb deps deps-run deps-bench deps-check deps-test deps-deb \
         deps-packages deps-dev run demo report clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
