@@ -10,7 +10,9 @@
 -- without it, in `sqlite3 rules.db`:
 --
 --   DELETE FROM lists WHERE list = 'imported';
---   .import blocked.txt list_import
+--   CREATE TEMP TABLE lines(entry);
+--   .import blocked.txt lines
+--   INSERT INTO list_import SELECT entry FROM lines; DROP TABLE lines;
 --   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
 --
 -- The agent sees the old list or the new one, never a part. A list may have a million entries. If the file holds something

@@ -525,12 +525,15 @@ END;
 
 -- The lines of a file as a list: blanks around them go, and so do empty lines and what begins with '#'. (Published lists
 -- of addresses have other forms as well: `spoa-rules import` reads those.)
+-- By way of a table, because .import of SQLite 3.46 (Debian 13) takes no view.
 --
---   .import blocked.txt list_import
+--   CREATE TEMP TABLE lines(entry);
+--   .import blocked.txt lines
+--   INSERT INTO list_import SELECT entry FROM lines; DROP TABLE lines;
 --   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
 --
--- What the list is for shows only then. Here a line is refused that begins with an address and is none, as with a
--- comment behind it: what an operator wants to hear of while the number of the line is told.
+-- The purpose of the list is known only then. Here a line is refused that begins with an address and is none, as with a
+-- comment behind it.
 CREATE VIEW IF NOT EXISTS list_import AS SELECT entry FROM lists WHERE list = 'imported';
 
 DROP TRIGGER IF EXISTS list_import_insert;
