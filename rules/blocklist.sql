@@ -13,13 +13,11 @@
 --   CREATE TEMP TABLE lines(entry);
 --   .import blocked.txt lines
 --   INSERT INTO list_import SELECT entry FROM lines; DROP TABLE lines;
---   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
+--   BEGIN; DELETE FROM lists WHERE list = 'blocked' AND EXISTS (SELECT 1 FROM lists WHERE list = 'imported');
+--   UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
 --
 -- The agent sees the old list or the new one, never a part. A list may have a million entries. If the file holds something
--- else than addresses, the database refuses it and the old list stays. If it was empty, the agent keeps the rules in force
--- and says so in its log; so does
---
---   spoa-rules check rules.db
+-- else than addresses, the database refuses it and the old list stays. If the file is empty, it stays, too.
 --
 -- Single entries come and go by INSERT and DELETE:
 --

@@ -530,7 +530,8 @@ END;
 --   CREATE TEMP TABLE lines(entry);
 --   .import blocked.txt lines
 --   INSERT INTO list_import SELECT entry FROM lines; DROP TABLE lines;
---   BEGIN; DELETE FROM lists WHERE list = 'blocked'; UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
+--   BEGIN; DELETE FROM lists WHERE list = 'blocked' AND EXISTS (SELECT 1 FROM lists WHERE list = 'imported');
+--   UPDATE lists SET list = 'blocked' WHERE list = 'imported'; COMMIT;
 --
 -- The purpose of the list is known only then. Here a line is refused that begins with an address and is none, as with a
 -- comment behind it.
