@@ -32,10 +32,40 @@ expect_status 410 /who "${proxy[@]}" -H "X-Forwarded-For: 198.51.100.1, 203.0.11
 expect_status 410 /who "${proxy[@]}" -H "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 192.0.2.2, 192.0.2.1"
 expect_status 200 /who "${proxy[@]}" -H "X-Forwarded-For: 198.51.100.1, 203.0.113.8, 192.0.2.1"
 
-# No address where one should be: the proxy itself, and nothing that stands before it, which the client may have written.
+# As gateways write them: with a port, in brackets, in quotes, with a zone, with blanks.
+for form in 203.0.113.7:4711 '"203.0.113.7:4711"' '"203.0.113.7"' '[::ffff:203.0.113.7]:4711' '::ffff:203.0.113.7:4711' '[::ffff:cb00:7107]' \
+    '::FFFF:203.0.113.7' '198.51.100.1:1 , 	203.0.113.7:2 	' '"[2001:db8:1::1]:1","203.0.113.7:2"' 'unknown, 203.0.113.7' \
+    '"", 203.0.113.7'; do
+    expect_status 410 /who "${proxy[@]}" -H "X-Forwarded-For: $form"
+done
+for form in '[2001:db8::5]:443' '[2001:db8::5]' '"[2001:db8::5]:443"' '"[2001:db8::5]"' '"2001:db8::5"' 2001:DB8::5 '[2001:db8::5%eth0]:443' \
+    2001:db8::5%eth0 '[2001:db8::5%25eth0]' '198.51.100.1:1, "[2001:db8::5]:443"' '[2001:db8:0:0:0:0:0:5]:443'; do
+    expect_status 421 /who "${proxy[@]}" -H "X-Forwarded-For: $form"
+    expect_line "$(get /x "${proxy[@]}" -H "X-Forwarded-For: $form")" "X-Forwarded-For: 2001:db8::5"
+done
+expect_status 404 /who "${proxy[@]}" -H "X-Forwarded-For: [::1]:80"
+expect_status 410 /who "${proxy[@]}" -H 'X-Forwarded-For: "' -H "X-Forwarded-For: 203.0.113.7"
+# From each proxy of ours.
+expect_status 410 /who "${proxy[@]}" -H 'X-Forwarded-For: 198.51.100.1:1, "203.0.113.7:2", [::ffff:192.0.2.2]:3, "192.0.2.1:4"'
+expect_status 421 /who "${proxy[@]}" -H 'X-Forwarded-For: 198.51.100.1, "[2001:db8::5]:443", 192.0.2.1:80'
+
+# No address where one should be: refused, never the proxy itself, and nothing that stands before it, which the client may have
+# written. Not counted as the proxy either: its other clients would be refused for it.
+coarse_of() { admin "show table coarse" | sed -n "s/.*key=::ffff:$1 .*http_req_rate([0-9]*)=\([0-9]*\).*/\1/p"; }
+before=$(coarse_of 127.210.0.1)
+for form in unknown '203.0.113.7, unknown' '203.0.113.7, _hidden:80' '203.0.113.7, garbage, 192.0.2.1' '203.0.113.7, ' '""' '"' \
+    '", 203.0.113.7' '203.0.113.7, "' '", "[2001:db8::5]:443"' '[203.0.113.7' '203.0.113.7]' '203.0.113.7 203.0.113.7' 203.0.113.7:http \
+    203.0.113 203.0.113.256 '[2001:db8::5]443' '[[2001:db8::5]]' '2001:db8:0:0:0:0:0:5:443' 'for=203.0.113.7' '1.2.3.4, 203.0.113.7, x, 192.0.2.2, 192.0.2.1'; do
+    expect_status 400 /who "${proxy[@]}" -H "X-Forwarded-For: $form"
+done
+expect_status 400 /who "${proxy[@]}" -H "X-Forwarded-For;"
+expect_status 400 /who "${proxy[@]}" -H "X-Forwarded-For: 203.0.113.7" -H "X-Forwarded-For;"
+expect_line "$(get /who "${proxy[@]}" -H "X-Forwarded-For: unknown")" "X-Forwarded-For has something that is not an address where the client's should be."
+[ "$(coarse_of 127.210.0.1)" = "$before" ] || fail "what names no client is counted as the proxy"
+# Strangers may write what they like, and a proxy that names nobody is the client.
+expect_status 200 /who -H "X-Forwarded-For: unknown"
 expect_status 200 /who "${proxy[@]}"
-expect_status 200 /who "${proxy[@]}" -H "X-Forwarded-For: 203.0.113.7, unknown"
-expect_status 200 /who "${proxy[@]}" -H "X-Forwarded-For: 203.0.113.7, garbage, 192.0.2.1"
+expect_status 200 /who "${proxy[@]}" -H "X-Forwarded-For: 192.0.2.1"
 
 # Two clients on one connection from a proxy, then a request without the header.
 three=$(RAW_CLIENT=127.210.0.1 raw 'GET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\nGET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\nGET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
