@@ -34,12 +34,6 @@ as_it_is "/e?$json&Cache-Control:no-transform" "${gzip[@]}"
 as_it_is "/f?$json&Content-Encoding:br" "${gzip[@]}"
 expect_line "$answer" "content-encoding: br"
 
-# HAProxy has a least size from 3.2 on.
-case $("$HAPROXY" -v) in
-*'version 2.'* | *'version 3.0'* | *'version 3.1'*) ;;
-*) expect_no_line "$(head_of '/small?Content-Type:application/json&bytes=500' "${gzip[@]}")" '^content-encoding' ;;
-esac
-
 # One copy in the cache for both, in either order; its validator finds it again.
 for order in '' plain; do
     path="/g$order?Cache-Control:max-age=60&Etag:%22v1%22$json"
@@ -52,6 +46,16 @@ for order in '' plain; do
     expect_line "$(get "$path" "${gzip[@]}" -H 'If-None-Match: W/"v1"')" "HTTP/1.1 304 Not Modified"
     [ "$(grep -cxF "GET /g$order" "$TMP/origin.seen")" = 1 ] || fail "not out of the cache"
 done
+
+# HAProxy has a least size from 3.2 on.
+stop haproxy
+start_haproxy "${settings[@]}" RULES_CACHE_MB=0 RULES_COMPRESS="application/json text/plain"
+wait_until asks
+compressed "/a?$json"
+case $("$HAPROXY" -v) in
+*'version 2.'* | *'version 3.0'* | *'version 3.1'*) ;;
+*) expect_no_line "$(head_of '/small?Content-Type:application/json&bytes=500' "${gzip[@]}")" '^content-encoding' ;;
+esac
 
 stop haproxy
 start_haproxy "${settings[@]}"
