@@ -115,8 +115,12 @@ static bool take_fields(struct span in, struct fields *fields, const char **faul
     if (is_notice(in))
         return false;
     *fault = "it is not a line of log-format-sd as in haproxy.cfg";
-    if (!take_header(&in))
+    if (!take_header(&in)) {
+        /* HAProxy's text at the start of a connection, in the place of a line for each request. */
+        if (take_text(&in, SPAN_LITERAL("- Connect from ")))
+            *fault = "HAProxy writes no line for a request: give its front end `option httplog` or a `log-format`";
         return false;
+    }
     do {
         *fault = "its fields are cut short or misspelt";
         if (!take_field(&in, &name, &value))

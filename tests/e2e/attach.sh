@@ -106,12 +106,31 @@ wait_until counted
 # The coarse limit is there as well.
 admin "show table coarse" | grep -q "key=::ffff:$CLIENT .*http_req_rate" || fail "no coarse limit"
 
+# Without a log format HAProxy decides as before, but feeds no lines, and the agent's log says what to do. `option httplog` will do.
+says_why() { grep -qF 'HAProxy writes no line for a request: give its front end `option httplog` or a `log-format`' "$TMP/agent.log"; }
+fed() { [ "$(sqlite3 -readonly "$TMP/analytics.db" "SELECT count(*) FROM daily_paths WHERE path = '/httplog' AND duration_avg_ms IS NOT NULL")" = 1 ]; }
+! says_why || fail "the agent misses lines that there are"
+cp "$folder/haproxy.cfg" "$TMP/logged.cfg"
+stop haproxy
+sed -i '/^    log-format "mine /d' "$folder/haproxy.cfg"
+start_attached
+wait_until asks
+expect_status 403 /is-it-on
+wait_until says_why
+stop haproxy
+sed -i 's/^    log global/&\n    option httplog/' "$folder/haproxy.cfg"
+start_attached
+wait_until asks
+expect_status 200 /httplog
+wait_until fed
+stop haproxy
+cp "$TMP/logged.cfg" "$folder/haproxy.cfg"
+
 # Off again.
 eval "$(readme '^sudo sed -i ')"
 configuration > "$folder/expected.cfg"
 diff -B "$folder/expected.cfg" "$folder/haproxy.cfg" || fail "not the configuration of before"
 silent "$check"
-stop haproxy
 start_attached
 expect_status 200 /is-it-on
 expect_status 200 /few "${other[@]}"

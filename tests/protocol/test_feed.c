@@ -115,6 +115,20 @@ START_TEST(skipped)
 }
 END_TEST
 
+START_TEST(without_log_format)
+{
+    int         fd = connect_feed();
+    const char *line = "108 <134>1 2026-11-20T09:00:00.000000+00:00 - haproxy 7 - - Connect from 192.0.2.1:1 to "
+                       "192.0.2.2:80 (mine/HTTP)";
+
+    put(fd, line, strlen(line));
+    close(fd);
+    expect_log("a line skipped, and those like it from this connection: HAProxy writes no line for a request: give its "
+               "front end `option httplog` or a `log-format`: <134>1 ");
+    expect_log("lines counted: 0, skipped: 1");
+}
+END_TEST
+
 static const struct {
     const char *bytes, *reason;
 } faults[] = {
@@ -276,6 +290,7 @@ static void add(TCase *cases)
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, counted);
     tcase_add_test(cases, skipped);
+    tcase_add_test(cases, without_log_format);
     tcase_add_loop_test(cases, bad_peer, 0, COUNT(faults));
     tcase_add_test(cases, cut_short);
     tcase_add_test(cases, many);
