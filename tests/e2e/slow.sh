@@ -37,3 +37,27 @@ wait "$held" "$queued" "$third"
 for name in held queued third; do
     [ "$(cat "$TMP/$name")" = 200 ] || fail "the slowed request $name got $(cat "$TMP/$name")"
 done
+
+# One client alone does not fill the lane.
+rm "$TMP/go"
+: > "$TMP/seen"
+stop haproxy
+start_haproxy RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_SLOW_CLIENT=2
+wait_until asks
+status /slow/held > "$TMP/held" &
+held=$!
+wait_until reached /slow/held
+status /slow/queued > "$TMP/queued" &
+queued=$!
+wait_until stat_is slow_origins BACKEND qcur 1
+expect_line "$(get /slow/third)" "HTTP/1.1 503 Service Unavailable"
+status /slow/other --interface 127.200.0.2 > "$TMP/other" &
+other=$!
+wait_until stat_is slow_origins BACKEND qcur 2
+touch "$TMP/go"
+wait "$held" "$queued" "$other"
+for name in held queued other; do
+    [ "$(cat "$TMP/$name")" = 200 ] || fail "the slowed request $name got $(cat "$TMP/$name")"
+done
+# What was refused does not stay in the count.
+expect_status 200 /slow/third
