@@ -1,5 +1,6 @@
-# The origin's circuit breaker: opens after exactly 5 failures in a row, refuses without asking the origin, is closed by a check
-# that succeeds. A bad origin among several is taken out, and only without any is there a refusal.
+# The origin's circuit breaker. With RULES_BREAKER_CONFIRM=0 it opens after exactly 5 failures in a row, refuses without asking the
+# origin, is closed by a check that succeeds; a bad origin among several is taken out, and only without any is there a refusal.
+# As it comes, only checks that fail open it.
 SECOND=$ADDR:18083
 start_one() { # NAME ADDRESS
     touch "$TMP/$1.seen"
@@ -24,7 +25,7 @@ is second 200
 start_one origin "$ORIGIN"
 settings=(RULES_SAMPLE_ORIGIN=none RULES_ORIGIN="$ORIGIN" RULES_CHECK_PATH=/check RULES_BREAKER_ERRORS=5 RULES_BREAKER_SECONDS=1
     RULES_ORIGIN_TIMEOUT=2s)
-start_stack "${settings[@]}"
+start_stack "${settings[@]}" RULES_BREAKER_CONFIRM=0
 rules "INSERT INTO rules(path, per, requests, period) VALUES ('/limited', 'src', 3, 600);
        INSERT INTO rules(path, per, requests, period, over) VALUES ('/slow', 'src', 1, 600, 'slow')"
 expect_status 200 /slow
@@ -93,7 +94,7 @@ expect_status 200 /slow
 
 stop haproxy
 start_one second "$SECOND"
-start_haproxy "${settings[@]}" RULES_ORIGIN_2="$SECOND"
+start_haproxy "${settings[@]}" RULES_BREAKER_CONFIRM=0 RULES_ORIGIN_2="$SECOND"
 wait_until asks
 # All are checked at the start, and not again soon.
 first_check() { [ "$(checked second)" = 1 ]; }
@@ -124,14 +125,17 @@ expect_status 503 /none
 is origin 200
 until_gives 200 503 /after
 
-# -- confirmed --------------------------------------------------------------------------------------------
+# -- as it comes ------------------------------------------------------------------------------------------
 
-# What always fails opens nothing where the check says that the origin is well.
+# What always fails opens nothing where the check says that the origin is well. More failures than checks that would notice.
 stop haproxy
-start_haproxy "${settings[@]}" RULES_BREAKER_CONFIRM=1
+OWN_BREAKER=1 start_haproxy "${settings[@]}"
 wait_until asks
 checks=$(checked origin)
-confirmed() { expect_status 500 /500/a && [ "$(checked origin)" -gt $((checks + 2)) ]; }
+confirmed() {
+    expect_status 500 /500/a && expect_status 502 /garbage/a && expect_status 502 /reset/a && expect_status 500 /500/a &&
+        [ "$(checked origin)" -gt $((checks + 2)) ]
+}
 wait_until confirmed
 expect_status 200 /
 state_is origin1 UP || fail "open though the check succeeds"

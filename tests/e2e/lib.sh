@@ -96,13 +96,16 @@ keep_agent() { # [OPTION...]
     wait_until test -s "$RULES_DB"
 }
 
-# The origin's breaker stays closed: requests that come before the agent was found pass, also to an origin that is not there
-# yet.
+# The origin's breaker stays closed: requests that come before the agent was found pass, whatever the origin does then. Not with
+# OWN_BREAKER, for tests of it. HAProxy may not warn of anything (-dW). HAProxy 3.4 does when it runs as root and the configuration does not say so.
 start_haproxy() { # [NAME=VALUE...]: settings that differ from these
-    start haproxy env RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
+    local -a ours=()
+    [ "$(id -u)" != 0 ] || ours+=(RULES_USER=root RULES_GROUP=root)
+    [ -n "${OWN_BREAKER:-}" ] || ours+=(RULES_BREAKER_ERRORS=1000000 RULES_BREAKER_CONFIRM=0)
+    start haproxy env "${ours[@]}" RULES_BIND="$FRONT" RULES_STATS_BIND="$STATS" RULES_SAMPLE_ORIGIN="$SAMPLE" \
         RULES_AGENT="$AGENT" RULES_FEED="$FEED" RULES_PEER_1="$PEER" RULES_ADMIN_SOCKET="$ADMIN" RULES_TIMEOUT=2s \
-        RULES_BREAKER_ERRORS=1000000 "$@" \
-        "$HAPROXY" "${HAPROXY_MODE:--db}" -f "$HAPROXY_CFG"
+        "$@" \
+        "$HAPROXY" -dW "${HAPROXY_MODE:--db}" -f "$HAPROXY_CFG"
     wait_until listens "$STATS"
 }
 

@@ -2,7 +2,7 @@
 """An origin that works or fails as told: told_origin.py HOST:PORT FILE
 
 FILE says how: a status, `garbage` (no HTTP), `reset` or `hang`. It is read for each request; a path that begins with a
-status gives that: /500/a. Each method and path is written, one a line, to FILE.seen. Answers have the header fields that stand
+status, `garbage` or `reset` gives that: /500/a. Each method and path is written, one a line, to FILE.seen. Answers have the header fields that stand
 in the query, `/a?Vary:*&Age:1`, and as their body how many requests there were; where the query has `bytes=N`, N letters more.
 """
 import asyncio
@@ -52,6 +52,8 @@ class Origin(asyncio.Protocol):
             seen.write(f"{method.decode()} {path}\n")
         if path[1:4].isdigit():
             mode = path[1:4]
+        elif path.startswith(("/garbage/", "/reset/")):
+            mode = path.split("/")[1]
         if mode == "hang":
             return
         if mode == "reset":
