@@ -6,6 +6,11 @@ valid() { # DIRECTORY FILE [NAME=VALUE...]
     [ -z "$output" ] || fail "$*: $output"
     (cd "$1" && env "${@:3}" "$HAPROXY" -dW -c -f "$2" > /dev/null 2>&1) || fail "$*: a warning"
 }
+refused() { # TEXT [NAME=VALUE...]
+    local output
+    output=$(env "${@:2}" "$HAPROXY" -c -f "$HAPROXY_CFG" 2>&1) && fail "${*:2} is valid"
+    grep -qF "$1" <<< "$output" || fail "${*:2}: $output"
+}
 HAPROXY=$(command -v "$HAPROXY")
 HAPROXY=$(realpath "$HAPROXY")
 folder=$(dirname "$HAPROXY_CFG")
@@ -15,24 +20,41 @@ valid "$folder" haproxy.cfg
 valid / "$HAPROXY_CFG" RULES_BIND="[::]:$PORT6 v4v6" RULES_ORIGIN="[::1]:80" RULES_ORIGIN_2=127.0.0.1:81 \
     RULES_SAMPLE_ORIGIN=none RULES_AGENT=unix@/run/spoa-rules/agent.sock RULES_AGENT_BACKUP=127.0.0.1:9012 \
     RULES_FAIL_CLOSED=1 RULES_TIMEOUT=1s RULES_ADMIN_SOCKET="$ADMIN" RULES_USER=nobody RULES_GROUP=nogroup \
-    RULES_FEED=unix@/run/spoa-rules/feed.sock RULES_COARSE_REQUESTS=10 RULES_COARSE_SECONDS=60 RULES_SLOW_MAXCONN=5 RULES_IPV6_PREFIX=56 RULES_TRUSTED_PROXIES=/dev/null
-valid / "$HAPROXY_CFG" RULES_FEED=none RULES_BREAKER_CONFIRM=1 RULES_CACHE_MB=64 RULES_COMPRESS="application/json text/html"
+    RULES_COARSE_REQUESTS=10 RULES_COARSE_SECONDS=60 RULES_SLOW_MAXCONN=5 RULES_IPV6_PREFIX=56 RULES_TRUSTED_PROXIES=/dev/null
+valid / "$HAPROXY_CFG" RULES_FEED=none RULES_BREAKER_CONFIRM=0 RULES_CACHE_MB=64 RULES_COMPRESS="application/json text/html"
 make_authority ours
 make_certificate ours front api.example.com
 valid / "$HAPROXY_CFG" RULES_BIND="[::]:$PORT6 v4v6 ssl crt $TMP/front.pem alpn h2,http/1.1" RULES_BIND_2="$FRONT,$STATS accept-proxy" \
     RULES_ORIGIN_2="[::1]:81" RULES_ORIGIN_3=unix@/run/origin.sock RULES_ORIGIN_4=127.0.0.1:82 RULES_ORIGIN_TLS=api.example.com \
     RULES_ORIGIN_CA="$TMP/ours.crt" RULES_ORIGIN_TIMEOUT=5s RULES_HEADER_TIMEOUT=5s RULES_CLIENT_TIMEOUT=5s RULES_IDLE_TIMEOUT=5s \
     RULES_CLIENT_CONNECTIONS=20 RULES_MAX_BODY=none RULES_CHUNKED=0 RULES_MAXCONN=1000 RULES_COARSE_ERRORS=50 \
-    RULES_COARSE_AT_ONCE=50 RULES_SLOW_QUEUE=5 RULES_LOG=127.0.0.1:514 RULES_LOG_LEVEL=debug RULES_DIR="$ROOT/haproxy"
+    RULES_COARSE_AT_ONCE=50 RULES_SLOW_QUEUE=5 RULES_SLOW_CLIENT=2 RULES_TUNNEL_TIMEOUT=5m RULES_LOG=127.0.0.1:514 RULES_LOG_LEVEL=debug RULES_DIR="$ROOT/haproxy"
 valid / "$HAPROXY_CFG" RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
 valid / "$HAPROXY_CFG" RULES_PEER_NAME=front2 RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
 
-# Fronts that would start without sharing anything do not.
-refused() { # TEXT [NAME=VALUE...]
-    local output
-    output=$(env "${@:2}" "$HAPROXY" -c -f "$HAPROXY_CFG" 2>&1) && fail "${*:2} is valid"
-    grep -qF "$1" <<< "$output" || fail "${*:2}: $output"
+# Nor is there a warning when it starts.
+starts() { # [NAME=VALUE...]
+    : > "$TMP/haproxy.log"
+    start_haproxy "$@"
+    wait_until grep -q 'agents/agent1 is DOWN' "$TMP/haproxy.log"
+    stop haproxy
 }
+starts
+starts RULES_FEED=none RULES_CACHE_MB=64 RULES_COMPRESS="application/json text/html" RULES_FAIL_CLOSED=1 RULES_BREAKER_CONFIRM=1
+starts RULES_BIND="[::]:$PORT6 v4v6 ssl crt $TMP/front.pem alpn h2,http/1.1" RULES_BIND_2="$FRONT accept-proxy" RULES_AGENT_BACKUP="$AGENT" \
+    RULES_ORIGIN_2="$ORIGIN" RULES_ORIGIN_3="unix@$TMP/origin.sock" RULES_ORIGIN_TLS=api.example.com RULES_ORIGIN_CA="$TMP/ours.crt" \
+    RULES_CHUNKED=0 RULES_MAX_BODY=none RULES_MAXCONN=1000 RULES_LOG_LEVEL=debug RULES_PEER_2=127.0.0.1:9013
+[ "$(id -u)" != 0 ] || starts RULES_CHROOT="$TMP"
+
+# The feed to a unix socket: HAProxy 3.3 and later cannot, and say so in our words.
+for feed in unix@/run/spoa-rules/feed.sock /run/spoa-rules/feed.sock; do
+    case $("$HAPROXY" -v) in
+    *'version 2.'* | *'version 3.'[012]*) valid / "$HAPROXY_CFG" RULES_FEED="$feed" ;;
+    *) refused "RULES_FEED: HAProxy 3.3 and later send the log feed to no unix socket" RULES_FEED="$feed" ;;
+    esac
+done
+
+# Fronts that would start without sharing anything do not.
 refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front2
 refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front3 RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
 refused "RULES_PEER_1 is not an address" RULES_PEER_2=192.0.2.12:9013
