@@ -99,7 +99,7 @@ stop_services() {
     done
     umount_volumes
     ip netns del "$NETWORK" 2> /dev/null || true
-    ip netns del "$NETWORK-none" 2> /dev/null || true
+    ip netns del "$NETWORK-feed" 2> /dev/null || true
 }
 
 umount_volumes() {
@@ -135,7 +135,7 @@ start_service() { # SERVICE
     [ "$user" != 0 ] && [ "$user" != root ] || fail "$service runs as root"
     group=$(inside "$root" id -g "$user")
     user=$(inside "$root" id -u "$user")
-    [ "$(of_service "$service" '.network_mode')" = '"none"' ] && network=$NETWORK-none
+    [ "$(of_service "$service" '.networks // {} | keys')" = '["feed"]' ] && network=$NETWORK-feed
     [ "$(of_service "$service" '[.read_only, .cap_drop, .security_opt]')" = '[true,["ALL"],["no-new-privileges:true"]]' ] ||
         fail "$service is not hardened"
 
@@ -186,7 +186,7 @@ expect_soon() { # STATUS PATH
 }
 
 test_compose() {
-    local service dockerfile network root command
+    local service dockerfile network root command address subnet deadline
     needs docker-compose jq ip sqlite3
     quietly docker-compose -f "$SOURCES/docker-compose.yml" config -q
     mkdir -p "$WORK"
@@ -202,11 +202,21 @@ test_compose() {
     trap stop_services EXIT
     umount_volumes
     rm -rf "$WORK/volumes"
-    for network in "$NETWORK" "$NETWORK-none"; do
+    for network in "$NETWORK" "$NETWORK-feed"; do
         ip netns add "$network"
         ip -n "$network" link set lo up
     done
-    # HAProxy and origin share a network, on which services have names.
+    # HAProxy and origin share a network, on which services have names. HAProxy and agent share another, which leads nowhere.
+    [ "$(jq -c '.networks.feed.internal, (.services | map_values(.networks // {} | keys))' "$COMPOSED")" = \
+        'true'$'\n''{"agent":["feed"],"haproxy":["default","feed"],"origin":[]}' ] || fail "not the networks that this test knows"
+    address=$(of_service agent '.networks.feed.ipv4_address' | tr -d '"')
+    subnet=$(jq -r '.networks.feed.ipam.config[0].subnet' "$COMPOSED")
+    ip -n "$NETWORK" link add feed type veth peer name feed netns "$NETWORK-feed"
+    ip -n "$NETWORK-feed" address add "$address/${subnet#*/}" dev feed
+    ip -n "$NETWORK" address add "${address%.*}.$((${address##*.} + 1))/${subnet#*/}" dev feed
+    for network in "$NETWORK" "$NETWORK-feed"; do
+        ip -n "$network" link set feed up
+    done
     for root in "$WORK"/*-image; do
         jq -r '.services | keys[] | "127.0.0.1 \(.)"' "$COMPOSED" >> "$root/etc/hosts"
     done
@@ -224,6 +234,12 @@ test_compose() {
     expect_soon 429 /limited
     [ "$(request /items/1)" = 200 ] || fail "what no rule refuses is refused"
     passed "rules written in the container and from outside hold"
+    deadline=$((SECONDS + 15))
+    until [ "$(sqlite3 -readonly "$WORK/volumes/analytics/analytics.db" "SELECT sum(responses) > 2 FROM daily_summary")" = 1 ]; do
+        [ "$SECONDS" -lt "$deadline" ] || { tail -n 20 "$WORK"/*.log; fail "no answer is counted: the log feed does not arrive"; }
+        sleep 0.1
+    done
+    passed "the log feed arrives"
 
     # A new container has the rules and the counters of the old one.
     stop_service agent
