@@ -2,7 +2,7 @@
 start_stack
 rules "INSERT INTO rules(host, path, action) VALUES ('api.example.com', '/secret', 'deny');
        INSERT INTO rules(host, path, action, status) VALUES ('root.example.com', '/', 'deny', 410);
-       INSERT INTO rules(method, path, action, status) VALUES ('DELETE', '/items', 'deny', 421)"
+       INSERT INTO rules(method, path, action, status) VALUES ('DELETE,PATCH', '/items', 'deny', 421)"
 host='Host: api.example.com\r\nConnection: close\r\n'
 root='Host: root.example.com\r\nConnection: close\r\n'
 
@@ -43,8 +43,20 @@ expect_raw 421 "DELETE /items HTTP/1.1\r\n$host\r\n"
 expect_raw 421 "DELETE  /items HTTP/1.1\r\n$host\r\n"
 expect_raw 400 "delete /items HTTP/1.1\r\n$host\r\n"
 expect_raw 400 "Delete /items HTTP/1.1\r\n$host\r\n"
+# Methods that HAProxy has no name for.
+expect_raw 421 "PATCH /items HTTP/1.1\r\n$host\r\n"
+expect_raw 200 "M-SEARCH /items HTTP/1.1\r\n$host\r\n"
+expect_raw 200 "$(repeat 32 A) /items HTTP/1.1\r\n$host\r\n"
+expect_raw 400 "$(repeat 33 A) /items HTTP/1.1\r\n$host\r\n"
 
 # A body in chunks, bare line feeds, another version: all the same request.
 expect_raw 403 "POST /secret HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 expect_raw 403 "GET /secret HTTP/1.1\nHost: api.example.com\nConnection: close\n\n"
 expect_raw 403 "GET /secret HTTP/1.2\r\n$host\r\n"
+
+# What HAProxy's parser refuses never reaches the configuration: its own page, and this line in the log, as the README has it.
+answer=$(raw "GET /a b HTTP/1.1\r\n$host\r\n")
+expect_line "$answer" "<html><body><h1>400 Bad request</h1>"
+logged() { grep -q ' api/<NOSRV> -1/-1/-1/-1/[0-9]* 400 .* PR-- .* "<BADREQ>" verdict=- ' "$TMP/haproxy.log"; }
+wait_until logged
+admin "show errors" | grep -q 'frontend api .*: invalid request' || fail "no trace of it: $(admin "show errors")"
