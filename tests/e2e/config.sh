@@ -54,6 +54,16 @@ for feed in unix@/run/spoa-rules/feed.sock /run/spoa-rules/feed.sock; do
     esac
 done
 
+# Keywords that HAProxy 3.1 ignores and later ones will not know are for earlier ones only.
+mkdir "$TMP/removed"
+cp "$ROOT/haproxy/trusted-proxies.lst" "$TMP/removed"
+sed -E 's/^ +(timeout hello|timeout idle|maxconnrate|no option send-frag-payload)/    removed-&/' "$ROOT/haproxy/spoe-rules.conf" > "$TMP/removed/spoe-rules.conf"
+[ "$(grep -c removed- "$TMP/removed/spoe-rules.conf")" = 4 ] || fail "not the keywords that this test knows"
+case $("$HAPROXY" -v) in
+*'version 2.'* | *'version 3.0'*) refused "removed-" RULES_DIR="$TMP/removed" ;;
+*) valid / "$HAPROXY_CFG" RULES_DIR="$TMP/removed" ;;
+esac
+
 # Fronts that would start without sharing anything do not.
 refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front2
 refused "RULES_PEER_NAME is front1, or" RULES_PEER_NAME=front3 RULES_PEER_1=192.0.2.11:9013 RULES_PEER_2=192.0.2.12:9013
