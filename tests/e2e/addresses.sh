@@ -60,7 +60,7 @@ for form in unknown '203.0.113.7, unknown' '203.0.113.7, _hidden:80' '203.0.113.
 done
 expect_status 400 /who "${proxy[@]}" -H "X-Forwarded-For;"
 expect_status 400 /who "${proxy[@]}" -H "X-Forwarded-For: 203.0.113.7" -H "X-Forwarded-For;"
-expect_line "$(get /who "${proxy[@]}" -H "X-Forwarded-For: unknown")" "X-Forwarded-For has something that is not an address where the client's should be."
+expect_line "$(get /who "${proxy[@]}" -H "X-Forwarded-For: unknown")" "X-Forwarded-For: the client's entry is not an IP address."
 [ "$(coarse_of 127.210.0.1)" = "$before" ] || fail "what names no client is counted as the proxy"
 # Strangers may write what they like, and a proxy that names nobody is the client.
 expect_status 200 /who -H "X-Forwarded-For: unknown"
