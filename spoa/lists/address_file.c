@@ -6,6 +6,7 @@
 
 #include "lists/entry.h"
 #include "lists/fields.h"
+#include "lists/json_line.h"
 
 enum format { FORMAT_UNKNOWN, FORMAT_TEXT, FORMAT_CSV, FORMAT_JSON };
 
@@ -19,6 +20,7 @@ struct address_file {
     void                      *context;
     struct address_file_counts counts;
     enum format                format;
+    struct json_line          *json; /* NULL unless the format is FORMAT_JSON */
     char                       separator;
     bool                       any_bytes, headed; /* headed: the first record of CSV was seen */
     bool                       overlong;          /* what does not fit into `line` is dropped */
@@ -26,7 +28,7 @@ struct address_file {
     uint64_t                   record_lines;         /* of a record that goes on in the next line; 0: none does */
     char                       unusable[REASON_MAX]; /* "": as far as is known, it can be used */
     char                       line[ADDRESS_FILE_LINE_MAX], record[ADDRESS_FILE_LINE_MAX];
-    char                       field_text[ADDRESS_FILE_LINE_MAX], json[ADDRESS_FILE_LINE_MAX];
+    char                       field_text[ADDRESS_FILE_LINE_MAX];
 };
 
 static void *must(void *p)
@@ -52,6 +54,8 @@ struct address_file *address_file_new(const char *column, struct networks *netwo
 
 void address_file_free(struct address_file *file)
 {
+    if (file != NULL)
+        json_line_free(file->json);
     free(file);
 }
 
@@ -109,7 +113,8 @@ static void look_for_format(struct address_file *file, struct span line)
         give_up(file, "a web page or XML, not a list");
     if (line.p[0] == '{' || line.p[0] == '[') {
         file->format = FORMAT_JSON;
-        if (file->overlong || json_find(line, SPAN_LITERAL(""), file->json, &value) == JSON_BROKEN)
+        file->json = json_line_new();
+        if (file->overlong || json_line_find(file->json, line, SPAN_LITERAL(""), &value) == JSON_BROKEN)
             give_up(file, nested_json);
         return;
     }
@@ -147,7 +152,7 @@ static bool is_metadata(struct address_file *file, struct span line)
 {
     struct span type;
 
-    return json_find(line, SPAN_LITERAL("type"), file->json, &type) == JSON_FOUND &&
+    return json_line_find(file->json, line, SPAN_LITERAL("type"), &type) == JSON_FOUND &&
            span_eq(type, SPAN_LITERAL("metadata"));
 }
 
@@ -157,7 +162,7 @@ static void take_json(struct address_file *file, struct span line, bool ends_fil
     struct span value;
     char        reason[REASON_MAX];
 
-    switch (json_find(line, span_of(name), file->json, &value)) {
+    switch (json_line_find(file->json, line, span_of(name), &value)) {
     case JSON_FOUND:
         take_entry(file, file->counts.lines, value, ends_file);
         break;
@@ -169,6 +174,9 @@ static void take_json(struct address_file *file, struct span line, bool ends_fil
         break;
     case JSON_BROKEN:
         refuse(file, file->counts.lines, line, "not a JSON object on one line");
+        break;
+    case JSON_NUL:
+        refuse(file, file->counts.lines, line, "a NUL byte in it");
         break;
     }
 }
