@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,13 +70,13 @@ static void write_line(enum log_level level, const char *text)
 {
     char   line[ESCAPED_MAX(TEXT_SIZE) + HEAD_SIZE];
     size_t n = put_head(line, level);
+    int    error = errno;
 
     n += escape_controls(span_of(text), line + n, sizeof line - n - 1);
     line[n++] = '\n';
-    /* One write a line keeps the lines of several threads apart. A full or closed standard error is nobody's reason to
-     * stop. */
+    /* One write a line keeps the lines of several threads apart. Write errors on standard error are ignored. */
     if (write(STDERR_FILENO, line, n) < 0)
-        return;
+        errno = error;
 }
 
 void log_write(enum log_level level, const char *format, ...)

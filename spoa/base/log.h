@@ -21,7 +21,8 @@ void log_set_level(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *level);
 
 /* Writes "2026-11-20T09:15:02.123Z level message", to the journal "<4>message". Control bytes in the message are shown
- * as \xNN, so that what a peer sent cannot forge a line; more than 2,000 bytes are cut. */
+ * as \xNN, so that what a peer sent cannot forge a line; more than 2,000 bytes are cut. errno stays as it was, also in
+ * log_write_rated(). */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* For what a peer can cause at will: lets through LOG_RATE lines a second and says with the next one how many it kept

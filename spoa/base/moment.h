@@ -1,4 +1,5 @@
-/* The time of a batch of requests, read once and passed down: nothing below server/ asks what time it is. */
+/* The time. A worker reads it once for each batch of requests and passes it down: no decision, and nothing that counts one,
+ * reads a clock to know what time it is. Other threads and the commands read it themselves. */
 #ifndef BASE_MOMENT_H
 #define BASE_MOMENT_H
 
@@ -22,7 +23,8 @@ static inline int64_t moment_seconds_up(int64_t us)
     return (us + SECOND_US - 1) / SECOND_US;
 }
 
-/* The clock of `mono_us` in nanoseconds, to measure how long something takes; the moment at which it showed that. */
+/* moment_mono_ns() reads the clock of `mono_us` in nanoseconds, to measure how long something takes. moment_from_ns()
+ * makes a moment of such a reading; it reads CLOCK_REALTIME itself, so call it at once. */
 int64_t       moment_mono_ns(void);
 struct moment moment_from_ns(int64_t mono_ns);
 

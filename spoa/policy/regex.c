@@ -94,9 +94,8 @@ static bool scratch_ready(void)
     return true;
 }
 
-/* Here alone below server/ a clock is read: it measures work, and no decision depends on what time it is. Elapsed time
- * is cheap to have but goes on while another process has the core; once it makes the search suspicious, CPU time is
- * taken instead. */
+/* Measures work; no decision depends on what time it is. Elapsed time is cheap to read but goes on while another process
+ * has the core. Once it makes the search suspicious, CPU time is read instead. */
 static int64_t clock_ns(const struct effort *effort)
 {
     struct timespec ts;

@@ -1,5 +1,6 @@
 /* Log lines that nobody can forge, and the arena. */
 #include <check.h>
+#include <errno.h>
 #include <regex.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -157,6 +158,26 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
+/* A caller may ask what went wrong after it has said so. */
+START_TEST(errno_stays)
+{
+    static struct log_rate rate;
+    int                    kept = dup(STDERR_FILENO), plain, rated;
+
+    close(STDERR_FILENO);
+    errno = EAGAIN;
+    log_write(LOG_ERROR, "x");
+    plain = errno;
+    errno = EMFILE;
+    log_write_rated(&rate, LOG_ERROR, "x");
+    rated = errno;
+    ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    close(kept);
+    ck_assert_int_eq(plain, EAGAIN);
+    ck_assert_int_eq(rated, EMFILE);
+}
+END_TEST
+
 /* ---- arena ---- */
 
 START_TEST(pieces_are_apart)
@@ -254,6 +275,7 @@ int main(void)
     tcase_add_test(tcase, levels);
     tcase_add_test(tcase, rated_lines);
     tcase_add_test(tcase, nobody_listens);
+    tcase_add_test(tcase, errno_stays);
     tcase_add_test(tcase, pieces_are_apart);
     tcase_add_test(tcase, copies_of_texts);
     tcase_add_test(tcase, large_first);
