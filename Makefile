@@ -200,7 +200,8 @@ lint: deps-dev
 	@clang-format --dry-run -Werror $(SOURCES)
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem -Ispoa -Itests -DSPOA_VERSION='""' spoa
-	@clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN_SRC) -- -std=c11 -D_GNU_SOURCE -Ispoa -DSPOA_VERSION='""' 2>/dev/null
+	@said=$$(clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN_SRC) -- -std=c11 -D_GNU_SOURCE -Ispoa \
+	    -DSPOA_VERSION='""' 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; } # when all is well it counts what it suppressed
 	@shellcheck $(SCRIPTS)
 	@mandoc -T lint -W warning spoa/spoa-rules.8
 
