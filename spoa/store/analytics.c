@@ -111,6 +111,26 @@ static void count_tick(struct analytics *a, bool written)
     stat_set(&a->stats->analytics_lost, l->books_lost + l->hours_joined);
 }
 
+/* A guard's: what is under way when the agent stops is rolled back, and the last tick writes it. */
+static bool is_stopping(void *context)
+{
+    struct analytics *a = context;
+
+    return atomic_load(&a->stopping);
+}
+
+static void begin_guard(struct analytics *a, bool last)
+{
+    const struct ledger *l = &a->ledger;
+    uint64_t             rows = l->denials_n + LEDGER_BOOKS * 2 * SKETCH_KEYS;
+
+    for (size_t i = 0; i < l->counts_n; i++)
+        rows += l->counts[i]->rules_n + 60; /* rules, minutes */
+    a->guard.stop = last ? NULL : is_stopping;
+    a->guard.context = a;
+    guard_begin(&a->guard, a->writer.db, rows);
+}
+
 /* False: not everything could be written. */
 static bool try_writing(struct analytics *a, bool last)
 {
@@ -124,6 +144,7 @@ static bool try_writing(struct analytics *a, bool last)
     rule_names_refresh(&a->names);
     if (!analytics_have_file(a))
         return false;
+    begin_guard(a, last);
     written = write_all(a, details);
     if (!written)
         return analytics_give_up(a);

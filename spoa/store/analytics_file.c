@@ -13,6 +13,8 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
+#include "store/guard.h"
+#include "store/schema.h"
 
 /* sql/analytics.sql and sql/analytics_2.sql, embedded by the Makefile */
 extern const char analytics_sql[], analytics_2_sql[];
@@ -58,7 +60,7 @@ static int version_of(sqlite3 *db, int newest, char *error, size_t size)
                  "its "
                  "directory: read it as the agent's user, or start the agent");
         else
-            fail(error, size, "%s", sqlite3_errmsg(db));
+            fail(error, size, "%s", guard_reason(db));
         return -1;
     }
     if (tables == 0 && application == 0 && version == 0)
@@ -91,31 +93,70 @@ bool analytics_migrate(sqlite3 *db, const char *const *migration, int n, char *e
     return true;
 }
 
-/* What SQLite would read as something else, or say less clearly. */
+/* An empty database in memory with the schema. NULL: no memory. */
+static sqlite3 *new_model(void)
+{
+    sqlite3 *model = NULL;
+    char     error[200];
+
+    if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        analytics_migrate(model, steps, ANALYTICS_VERSION, error, sizeof error))
+        return model;
+    sqlite3_close(model);
+    return NULL;
+}
+
+bool analytics_has_tables(sqlite3 *db, char *error, size_t size)
+{
+    sqlite3 *model = new_model();
+    char     reason[200] = "out of memory";
+    bool     has = model != NULL && schema_matches(model, db, reason, sizeof reason);
+
+    sqlite3_close(model);
+    return has || fail(error, size, "%s: restore it, or move the file away and the agent makes a new one", reason);
+}
+
+/* So that a report says the same whatever views the file has. */
+static bool lend_views(sqlite3 *db, char *error, size_t size)
+{
+    sqlite3 *model = new_model();
+    bool     lent = model != NULL && schema_lend_views(model, db);
+
+    if (!lent)
+        fail(error, size, "%s", model == NULL ? "out of memory" : sqlite3_errmsg(db));
+    sqlite3_close(model);
+    return lent;
+}
+
+/* What SQLite would read as something else, wait for, or say less clearly. */
 static bool is_file(const char *path, int access_mode, char *error, size_t size)
 {
+    char        reason[100];
     struct stat st;
 
+    if (!guard_is_file(path, reason, sizeof reason))
+        return fail(error, size, "%s: %s", path, reason);
     if (stat(path, &st) != 0 || access(path, access_mode) != 0)
         return fail(error, size, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return fail(error, size, "%s: not a file", path);
     return true;
 }
 
 static sqlite3 *open_file(const char *path, int flags, char *error, size_t size)
 {
-    sqlite3 *db = NULL;
+    char     reason[200];
+    sqlite3 *db;
 
     if (!is_file(path, flags & SQLITE_OPEN_READWRITE ? R_OK | W_OK : R_OK, error, size))
         return NULL;
-    /* For one thread: then it need not lock itself. */
-    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-        sqlite3_busy_timeout(db, PATIENCE_MS) == SQLITE_OK)
-        return db;
-    fail(error, size, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
-    sqlite3_close(db);
-    return NULL;
+    db = guard_open(path, flags, reason, sizeof reason);
+    if (db == NULL)
+        fail(error, size, "%s: %s", path, reason);
+    else if (sqlite3_busy_timeout(db, PATIENCE_MS) != SQLITE_OK || !guard_begin_own(db)) {
+        fail(error, size, "%s: out of memory", path);
+        sqlite3_close(db);
+        db = NULL;
+    }
+    return db;
 }
 
 /* SQLite gives the files beside it the same mode, so that the group can read while the agent writes. */
@@ -138,10 +179,15 @@ void analytics_set_stray_log_aside(const char *path)
     static const uint8_t ours[] = { ANALYTICS_APPLICATION >> 24, ANALYTICS_APPLICATION >> 16 & 255,
                                     ANALYTICS_APPLICATION >> 8 & 255, ANALYTICS_APPLICATION & 255 };
     uint8_t              header[72];
-    char                 log[4200], stray[4220];
-    int                  fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t              n = fd < 0 ? -1 : read(fd, header, sizeof header);
+    char                 log[4200], stray[4220], reason[100];
+    ssize_t              n = -1;
+    int                  fd;
 
+    if (!guard_is_file(path, reason, sizeof reason))
+        return;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0)
+        n = read(fd, header, sizeof header);
     if (fd >= 0)
         close(fd);
     snprintf(log, sizeof log, "%s-wal", path);
@@ -160,9 +206,11 @@ static bool set_up_writer(sqlite3 *db, char *error, size_t size)
 
     if (!analytics_migrate(db, steps, ANALYTICS_VERSION, error, size))
         return false;
+    if (!analytics_has_tables(db, error, size))
+        return false;
     if (sqlite3_exec(db, set_up, NULL, NULL, NULL) == SQLITE_OK)
         return true;
-    return fail(error, size, "%s", sqlite3_errmsg(db));
+    return fail(error, size, "%s", analytics_reason(db));
 }
 
 sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
@@ -170,6 +218,10 @@ sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
     char     reason[256];
     sqlite3 *db;
 
+    if (!guard_is_file(path, reason, sizeof reason)) {
+        fail(error, size, "%s: %s", path, reason);
+        return NULL;
+    }
     if (!create_file(path, error, size))
         return NULL;
     analytics_set_stray_log_aside(path);
@@ -183,10 +235,11 @@ sqlite3 *analytics_open_writer(const char *path, char *error, size_t size)
 
 bool analytics_is_damaged(const char *path)
 {
-    sqlite3 *db = NULL;
-    int      code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), tables;
+    char     error[400];
+    sqlite3 *db = open_file(path, SQLITE_OPEN_READONLY, error, sizeof error);
+    int      code = SQLITE_OK, tables;
 
-    if (code == SQLITE_OK && !integer(db, "SELECT count(*) FROM sqlite_schema", &tables))
+    if (db != NULL && !integer(db, "SELECT count(*) FROM sqlite_schema", &tables))
         code = sqlite3_errcode(db);
     sqlite3_close(db);
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
@@ -211,7 +264,7 @@ static bool set_up_reader(sqlite3 *db, char *error, size_t size)
 {
     int version;
 
-    if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(db, "PRAGMA temp_store = MEMORY; BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return fail(error, size, "%s", sqlite3_errmsg(db));
     version = version_of(db, ANALYTICS_VERSION, error, size);
     if (version < 0)
@@ -223,7 +276,7 @@ static bool set_up_reader(sqlite3 *db, char *error, size_t size)
             error, size,
             "its schema has version %d, and this program reads %d: the agent brings it up to date when it starts",
             version, ANALYTICS_VERSION);
-    return true;
+    return analytics_has_tables(db, error, size) && lend_views(db, error, size);
 }
 
 sqlite3 *analytics_open_reader(const char *path, char *error, size_t size)
@@ -245,7 +298,7 @@ void analytics_close_reader(sqlite3 *db)
 
 const char *analytics_reason(sqlite3 *db)
 {
-    return sqlite3_errmsg(db);
+    return guard_reason(db);
 }
 
 void day_format(int64_t day, char out[11])

@@ -4,7 +4,8 @@
  * (sql/analytics_2.sql) the next version of the one before. A new file takes all of them, so that it and a migrated one are the same. Every step
  * is a transaction that ends with its PRAGMA user_version.
  *
- * An error is one sentence that names the file. */
+ * Both kinds of connection are guarded (store/guard.h): whoever can write the file cannot make the program run what is
+ * stored in it, nor wait for it. An error is one sentence that names the file. */
 #ifndef STORE_ANALYTICS_FILE_H
 #define STORE_ANALYTICS_FILE_H
 
@@ -36,8 +37,13 @@ void analytics_close_writer(struct sqlite3 *db);
 /* Why analytics_open_writer() failed: the bytes are those of no database, or of one that is broken. */
 bool analytics_is_damaged(const char *path);
 
-/* Opens it read-only, within a transaction: all that is read is of one moment, whatever the writer does meanwhile.
- * Close it soon: the writer's log file grows as long. NULL: `error` says why. */
+/* Whether all tables are there and are what the schema makes them; false: `error`, without the path, names the first that
+ * is not. analytics_open_writer() and analytics_open_reader() ask it. */
+bool analytics_has_tables(struct sqlite3 *db, char *error, size_t size);
+
+/* Opens it read-only, within a transaction: all that is read is of one moment, whatever the writer does meanwhile. The
+ * views are the program's own: those of the file are not run. What is read has a bound (store/guard.h). Close it soon:
+ * the writer's log file grows as long. NULL: `error` says why. */
 struct sqlite3 *analytics_open_reader(const char *path, char *error, size_t size);
 void            analytics_close_reader(struct sqlite3 *db);
 

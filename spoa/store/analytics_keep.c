@@ -66,7 +66,9 @@ static bool first_row(sqlite3 *db, const char *sql, char text[11], int64_t *numb
     if (code == SQLITE_OK)
         code = sqlite3_step(s);
     if (code == SQLITE_ROW) {
-        snprintf(text, 11, "%s", (const char *)sqlite3_column_text(s, 0));
+        const char *first = (const char *)sqlite3_column_text(s, 0);
+
+        snprintf(text, 11, "%s", first != NULL ? first : "");
         *number = sqlite3_column_int64(s, 1);
     }
     sqlite3_finalize(s);

@@ -16,6 +16,7 @@
 #include "store/analytics_keep.h"
 #include "store/analytics_responses.h"
 #include "store/analytics_writer.h"
+#include "store/guard.h"
 #include "store/ledger.h"
 #include "store/rule_names.h"
 
@@ -24,6 +25,7 @@ struct analytics {
     struct analytics_options options;
     struct stats            *stats; /* its thread's */
     struct analytics_writer  writer;
+    struct guard             guard; /* of its connection, from the first tick on */
     uint64_t                 seed;
     struct stat              opened; /* the file that was opened last; st_ino 0: none yet */
     struct stat              log;    /* and its -wal, since something was written */
@@ -59,8 +61,8 @@ void analytics_close_file(struct analytics *a);
 /* After each transaction: remembers which -wal is ours. */
 void analytics_written(struct analytics *a);
 
-/* After a failed statement; returns false. Locks and full disks pass; anything else is met again with a new connection,
- * or not. */
+/* After a failed statement; returns false. Locks and full disks pass, and a statement that the stop of the agent ended is
+ * no trouble; anything else is met again with a new connection, or not. */
 bool analytics_give_up(struct analytics *a);
 
 /* All was written: trouble, if there was any, is over. */

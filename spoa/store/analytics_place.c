@@ -44,6 +44,12 @@ void analytics_tell_recovery(struct analytics *a)
     a->in_trouble = false;
 }
 
+/* Why a call of SQLite's, or an allocation beside it, failed. */
+static const char *why(sqlite3 *db)
+{
+    return sqlite3_errcode(db) == SQLITE_OK ? "out of memory" : analytics_reason(db);
+}
+
 /* ---- the file ---- */
 
 void analytics_close_file(struct analytics *a)
@@ -53,6 +59,23 @@ void analytics_close_file(struct analytics *a)
     if (a->writer.db != NULL)
         sqlite3_close(writer_fini(&a->writer));
     keeper_reset(&a->keeper);
+}
+
+/* All of it, or nothing: false leaves nothing open. */
+static bool prepare_all(struct analytics *a, sqlite3 *db)
+{
+    if (!writer_init(&a->writer, db, a->seed)) {
+        trouble(a, "%s: %s", a->path, why(db));
+        sqlite3_close(db);
+        return false;
+    }
+    a->responses_writer = analytics_responses_new(db);
+    if (a->responses_writer == NULL) {
+        trouble(a, "%s: %s", a->path, why(db));
+        analytics_close_file(a);
+        return false;
+    }
+    return true;
 }
 
 /* So that a new one can be begun. */
@@ -143,14 +166,11 @@ static bool open_file(struct analytics *a)
         db = analytics_open_writer(a->path, error, sizeof error);
     if (db == NULL)
         return trouble(a, "%s", error);
-    if (writer_init(&a->writer, db, a->seed) && (a->responses_writer = analytics_responses_new(db)) != NULL) {
-        identify(a);
-        rule_names_forget(&a->names);
-        return true;
-    }
-    trouble(a, "%s: %s", a->path, sqlite3_errmsg(db));
-    sqlite3_close(db);
-    return false;
+    if (!prepare_all(a, db))
+        return false;
+    identify(a);
+    rule_names_forget(&a->names);
+    return true;
 }
 
 bool analytics_have_file(struct analytics *a)
@@ -168,19 +188,31 @@ bool analytics_have_file(struct analytics *a)
     return a->writer.db != NULL || open_file(a);
 }
 
+/* SQLITE_ERROR is what SQLite says of a statement that does not suit the tables: what is wrong with these says more. */
+static void tell_failure(struct analytics *a, int code)
+{
+    char reason[400];
+
+    snprintf(reason, sizeof reason, "%s", why(a->writer.db));
+    if (code == SQLITE_ERROR || code == SQLITE_SCHEMA)
+        analytics_has_tables(a->writer.db, reason, sizeof reason);
+    trouble(a, "%s: %s", a->path, reason);
+}
+
 bool analytics_give_up(struct analytics *a)
 {
     int  code = sqlite3_errcode(a->writer.db);
     bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    bool stopped = code == SQLITE_INTERRUPT && a->guard.stopped;
 
-    if (!damaged)
-        trouble(a, "%s: %s", a->path, sqlite3_errmsg(a->writer.db));
+    if (!damaged && !stopped)
+        tell_failure(a, code);
     if (!sqlite3_get_autocommit(a->writer.db))
         sqlite3_exec(a->writer.db, "ROLLBACK", NULL, NULL, NULL);
     rule_names_forget(&a->names);
     if (damaged)
         move_aside(a);
-    else if (code != SQLITE_BUSY && code != SQLITE_FULL)
+    else if (code != SQLITE_BUSY && code != SQLITE_FULL && !stopped)
         analytics_close_file(a);
     return false;
 }

@@ -33,15 +33,18 @@
     "INSERT INTO " table "(" key ", what, sketch) VALUES (" key_values ", :what, :sketch) "                            \
     "ON CONFLICT DO UPDATE SET sketch = excluded.sketch"
 
-enum statement { UPSERT_ROW, READ, WRITE, STATEMENTS };
+/* The row of totals that one of responses goes with. The schema has triggers for it, which the agent does not run. */
+#define TOTALS(table, key, key_values) "INSERT INTO " table " (" key ") VALUES (" key_values ") ON CONFLICT DO NOTHING"
+
+enum statement { TOTALS_ROW, UPSERT_ROW, READ, WRITE, STATEMENTS };
 enum span_of_time { HOUR, DAY, SPANS };
 
 static const char *const texts[SPANS][STATEMENTS] = {
-    [HOUR] = { UPSERT("hour_responses", "day, hour", ":day, :hour"),
+    [HOUR] = { TOTALS("hours", "day, hour", ":day, :hour"), UPSERT("hour_responses", "day, hour", ":day, :hour"),
                READ_SKETCH("hour_sketches", "day = :day AND hour = :hour"),
                WRITE_SKETCH("hour_sketches", "day, hour", ":day, :hour") },
-    [DAY] = { UPSERT("day_responses", "day", ":day"), READ_SKETCH("day_sketches", "day = :day"),
-              WRITE_SKETCH("day_sketches", "day", ":day") },
+    [DAY] = { TOTALS("days", "day", ":day"), UPSERT("day_responses", "day", ":day"),
+              READ_SKETCH("day_sketches", "day = :day"), WRITE_SKETCH("day_sketches", "day", ":day") },
 };
 
 struct analytics_responses {
@@ -172,6 +175,8 @@ static bool write_row(struct analytics_responses *a, const struct place *place, 
 {
     sqlite3_stmt *s = bound(a, place, UPSERT_ROW);
 
+    if (!done(bound(a, place, TOTALS_ROW)))
+        return false;
     if (!merge_sketch(a, place, "duration", &taken->duration))
         return false;
     bind_quantile(s, ":duration_p50_ms", &a->read, 500);

@@ -127,13 +127,16 @@ bool writer_run(sqlite3_stmt *s)
 
 /* ---- totals ---- */
 
+/* The one row of `running`. More of them, which the agent never writes, would count the rules as often. */
+#define RUNNING "(SELECT day, hour FROM running LIMIT 1)"
+
 /* Ends the hour that was running, and begins this one. */
 static bool run_hour(struct analytics_writer *w, struct period hour)
 {
     static const char end[] =
-        "INSERT INTO hour_rules SELECT day, hour, running_rules.* FROM running, running_rules WHERE true"
+        "INSERT INTO hour_rules SELECT day, hour, running_rules.* FROM " RUNNING ", running_rules WHERE true"
         " ON CONFLICT DO UPDATE SET " ADD_RULE ";"
-        "INSERT INTO day_rules SELECT day, running_rules.* FROM running, running_rules WHERE true"
+        "INSERT INTO day_rules SELECT day, running_rules.* FROM " RUNNING ", running_rules WHERE true"
         " ON CONFLICT DO UPDATE SET " ADD_RULE ";"
         "DELETE FROM running_rules; DELETE FROM running";
     sqlite3_stmt *s = writer_bind(w, hour, STATEMENT_READ_RUNNING);

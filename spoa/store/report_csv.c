@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "base/utf8.h"
+#include "store/guard.h"
 #include "store/report.h"
 
 const char *const report_views[] = { "daily_summary", "hourly_summary", "daily_rules",
@@ -80,9 +81,11 @@ static void write_field(sqlite3_stmt *row, int column, FILE *out)
         write_text(text, out);
 }
 
+/* More rows than the file can hold come from one that the agent did not write; `out` would fill the disk. */
 static void write_rows(sqlite3_stmt *rows, int *code, FILE *out)
 {
-    int columns = sqlite3_column_count(rows);
+    uint64_t left = guard_rows(sqlite3_db_handle(rows));
+    int      columns = sqlite3_column_count(rows);
 
     for (int i = 0; i < columns; i++)
         fprintf(out, "%s%s", i > 0 ? "," : "", sqlite3_column_name(rows, i));
@@ -94,6 +97,8 @@ static void write_rows(sqlite3_stmt *rows, int *code, FILE *out)
             write_field(rows, i, out);
         }
         fputs("\r\n", out);
+        if (left-- == 0)
+            sqlite3_interrupt(sqlite3_db_handle(rows));
     }
 }
 

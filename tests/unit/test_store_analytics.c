@@ -102,9 +102,10 @@ START_TEST(makes_what_is_missing)
     ck_assert_uint_eq(st.st_mode & 0777, 0640);
 
     /* What is there stays. */
-    db = writer();
+    analytics_close_writer(writer());
+    db = reader();
     ck_assert_str_eq(ask(db, "SELECT denied FROM daily_summary"), "3");
-    analytics_close_writer(db);
+    analytics_close_reader(db);
 }
 END_TEST
 
@@ -242,7 +243,7 @@ START_TEST(refuses_what_is_no_database)
 
     unlink(path);
     ck_assert_int_eq(mkdir(path, 0700), 0);
-    snprintf(expected, sizeof expected, "%s: not a file", path);
+    snprintf(expected, sizeof expected, "%s: not a file but a directory: move it away", path);
     ck_assert_ptr_null(analytics_open_reader(path, error, sizeof error));
     ck_assert_str_eq(error, expected);
     ck_assert_ptr_null(analytics_open_writer(path, error, sizeof error));
