@@ -162,6 +162,7 @@ static int check_rules(const char *path, const char *spoe_path)
         printf("%s: locked by a writer: try again when it is done\n", path);
         break;
     case RULES_REFUSED:
+    case RULES_STOPPED: /* nobody asks */
         break;
     }
     arena_fini(&sent.arena);

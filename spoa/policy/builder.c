@@ -465,6 +465,11 @@ void ruleset_builder_add(struct ruleset_builder *b, const struct rule_row *row, 
         pattern_fini(&d.patterns[i]);
 }
 
+void ruleset_builder_abandon(struct ruleset_builder *b)
+{
+    b->failed = true;
+}
+
 /* Both live in the rule set's arena. */
 static void keep_node(void *node)
 {

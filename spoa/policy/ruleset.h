@@ -100,6 +100,9 @@ void ruleset_builder_add(struct ruleset_builder *builder, const struct rule_row 
 /* Tells of a row that could not even be read as one; the set will not be built. */
 void ruleset_builder_refuse(struct ruleset_builder *builder, const struct problem *problem);
 
+/* The set is not to be built: finishing only frees. For a caller who knows why, and has told it. */
+void ruleset_builder_abandon(struct ruleset_builder *builder);
+
 /* Ends the builder. NULL when there was any problem that is not a warning: a rule set is taken whole or not at all. */
 struct ruleset *ruleset_builder_finish(struct ruleset_builder *builder);
 

@@ -7,97 +7,14 @@
 #include "base/hash.h"
 #include <sqlite3.h>
 
-#include "store/rules_file.h"
-
-/* ---- a copy, and whether it is sound ---- */
-
-static bool is_busy(int code)
-{
-    return (code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED;
-}
-
-static enum rules_load copy_into(sqlite3 *memory, const struct rules_source *source)
-{
-    enum rules_load result = RULES_REFUSED;
-    sqlite3        *file = NULL;
-    sqlite3_backup *backup = NULL;
-    int             code;
-
-    /* Read-write, since the journal of a writer that died must be rolled back; SQLite falls back to read-only by
-     * itself. */
-    code = sqlite3_open_v2(source->path, &file, SQLITE_OPEN_READWRITE, NULL);
-    if (code == SQLITE_OK) {
-        backup = sqlite3_backup_init(memory, "main", file, "main");
-        code = backup == NULL ? sqlite3_errcode(memory) : sqlite3_backup_step(backup, -1);
-    }
-    if (code == SQLITE_DONE)
-        result = RULES_LOADED;
-    else if (is_busy(code))
-        result = RULES_BUSY;
-    else
-        rules_tell(source, "%s", file != NULL && backup == NULL ? sqlite3_errmsg(file) : sqlite3_errstr(code));
-    sqlite3_backup_finish(backup);
-    sqlite3_close(file);
-    return result;
-}
-
-static sqlite3_stmt *prepare(sqlite3 *db, const struct rules_source *source, const char *sql)
-{
-    sqlite3_stmt *statement;
-
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)
-        return statement;
-    rules_tell(source, "not a rules database that this agent knows: %s", sqlite3_errmsg(db));
-    return NULL;
-}
-
-/* The first column of the first row of a query; -1 when it fails. */
-static int64_t query_integer(sqlite3 *db, const struct rules_source *source, const char *sql)
-{
-    sqlite3_stmt *statement = prepare(db, source, sql);
-    int64_t       value = -1;
-
-    if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
-        value = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return value;
-}
-
-static bool is_sound(sqlite3 *db, const struct rules_source *source)
-{
-    sqlite3_stmt *statement;
-    const char   *finding = "";
-    int64_t       version = query_integer(db, source, "PRAGMA user_version");
-    bool          sound;
-
-    if (version > RULES_SCHEMA_VERSION) {
-        rules_tell(source, "its schema has version %lld, and this agent knows %d: upgrade the agent",
-                   (long long)version, RULES_SCHEMA_VERSION);
-        return false;
-    }
-    /* Half a file can still be read as fewer rules than there were. The CHECKs are left out: the builder names the row
-     * and the column of what was forced past them. */
-    sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL);
-    statement = prepare(db, source, "PRAGMA quick_check(1)");
-    if (statement == NULL)
-        return false;
-    sound = sqlite3_step(statement) == SQLITE_ROW;
-    if (sound) {
-        finding = (const char *)sqlite3_column_text(statement, 0);
-        sound = finding != NULL && strcmp(finding, "ok") == 0;
-    }
-    if (!sound)
-        rules_tell(source, "the database is damaged: %s",
-                   finding != NULL && *finding != '\0' ? finding : sqlite3_errmsg(db));
-    sqlite3_finalize(statement);
-    return sound;
-}
+#include "store/guard.h"
+#include "store/rules_copy.h"
 
 static bool finished(sqlite3 *db, const struct rules_source *source, int code)
 {
     if (code == SQLITE_DONE)
         return true;
-    rules_tell(source, "cannot be read: %s", sqlite3_errmsg(db));
+    rules_tell(source, "cannot be read: %s", guard_reason(db));
     return false;
 }
 
@@ -115,7 +32,7 @@ struct list_reader {
 static void check_lists(struct list_reader *reader)
 {
     sqlite3_stmt *statement =
-        prepare(reader->db, reader->source, "SELECT list FROM lists WHERE list IS NULL OR entry IS NULL LIMIT 1");
+        rules_prepare(reader->db, reader->source, "SELECT list FROM lists WHERE list IS NULL OR entry IS NULL LIMIT 1");
     int code;
 
     reader->checked = true;
@@ -206,7 +123,7 @@ static struct list *find_list(void *context, const char *name)
 
     if (!reader->checked)
         check_lists(reader);
-    entries = prepare(reader->db, reader->source, "SELECT entry FROM lists WHERE list = ?");
+    entries = rules_prepare(reader->db, reader->source, "SELECT entry FROM lists WHERE list = ?");
     if (entries == NULL) {
         reader->failed = true;
         return NULL;
@@ -332,7 +249,7 @@ static void load_rule(sqlite3_stmt *rules, struct pairs *pairs, struct ruleset_b
         ruleset_builder_add(builder, &row, pairs->items, pairs->n);
 }
 
-/* Both in the builder's order, where a priority of NULL is 100. */
+/* Both in the builder's order, where a priority of NULL is 100. An index of somebody's might lack rows. */
 static bool load_rules(sqlite3 *db, const struct rules_source *source, struct ruleset_builder *builder)
 {
     static const char rules_query[] = "SELECT "
@@ -340,13 +257,13 @@ static bool load_rules(sqlite3 *db, const struct rules_source *source, struct ru
         RULE_COLUMNS(X)
 #undef X
             "CASE WHEN json_valid(match) THEN json_type(match) = 'object' ELSE 0 END"
-            " FROM rules WHERE enabled IS NOT 0 ORDER BY ifnull(priority, 100), id";
+            " FROM rules NOT INDEXED WHERE enabled IS NOT 0 ORDER BY ifnull(priority, 100), id";
     static const char pairs_query[] =
-        "SELECT r.id, j.key, j.value, j.type FROM rules r,"
+        "SELECT r.id, j.key, j.value, j.type FROM rules r NOT INDEXED,"
         " json_each(CASE WHEN json_valid(r.match) AND json_type(r.match) = 'object' THEN r.match ELSE '{}' END) j"
         " WHERE r.enabled IS NOT 0 AND r.match IS NOT NULL ORDER BY ifnull(r.priority, 100), r.id";
-    sqlite3_stmt *rules = prepare(db, source, rules_query);
-    struct pairs  pairs = { .statement = rules == NULL ? NULL : prepare(db, source, pairs_query) };
+    sqlite3_stmt *rules = rules_prepare(db, source, rules_query);
+    struct pairs  pairs = { .statement = rules == NULL ? NULL : rules_prepare(db, source, pairs_query) };
     bool          good = false;
     int           code;
 
@@ -363,40 +280,56 @@ out:
     return good;
 }
 
-enum rules_load rules_db_load(const char *path, const struct ruleset *previous, problem_fn *problem, void *context,
-                              struct ruleset **set)
+/* Who asked to stop is told of nothing that comes of it. */
+struct quiet {
+    const struct guard *guard;
+    problem_fn         *problem;
+    void               *context;
+};
+
+static void tell_unless_stopped(void *context, const struct problem *problem)
 {
-    struct rules_source     source = { path, problem, context };
-    struct ruleset_builder *builder;
-    struct list_reader      reader;
-    enum rules_load         result = RULES_REFUSED;
-    sqlite3                *db = NULL;
-    bool                    good;
+    const struct quiet *quiet = context;
+
+    if (!quiet->guard->stopped)
+        quiet->problem(quiet->context, problem);
+}
+
+static struct ruleset *compile(sqlite3 *db, const struct rules_source *source, const struct ruleset *previous)
+{
+    struct list_reader      reader = { .db = db, .source = source, .previous = previous };
+    struct ruleset_builder *builder = ruleset_builder_new(source->problem, source->context, find_list, &reader);
+
+    if (!load_rules(db, source, builder) || reader.failed)
+        ruleset_builder_abandon(builder);
+    return ruleset_builder_finish(builder);
+}
+
+enum rules_load rules_db_load_until(const char *path, const struct ruleset *previous, const struct rules_stop *stop,
+                                    problem_fn *problem, void *context, struct ruleset **set)
+{
+    struct guard              guard = { .stop = stop->asked, .context = stop->context };
+    struct quiet              quiet = { &guard, problem, context };
+    const struct rules_source source = { path, tell_unless_stopped, &quiet };
+    enum rules_load           result;
+    sqlite3                  *db;
 
     *set = NULL;
     if (!rules_file_is_usable(&source))
         return RULES_REFUSED;
-    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-        rules_tell(&source, "out of memory");
-        goto out;
-    }
-    result = copy_into(db, &source);
-    if (result != RULES_LOADED)
-        goto out;
-    result = RULES_REFUSED;
-    if (!is_sound(db, &source))
-        goto out;
-    reader = (struct list_reader){ .db = db, .source = &source, .previous = previous };
-    builder = ruleset_builder_new(problem, context, find_list, &reader);
-    good = load_rules(db, &source, builder);
-    *set = ruleset_builder_finish(builder);
-    if (!good || reader.failed) {
-        ruleset_free(*set);
-        *set = NULL;
-    }
-    if (*set != NULL)
-        result = RULES_LOADED;
-out:
+    result = rules_copy(&source, &guard, &db);
+    if (result == RULES_LOADED)
+        *set = compile(db, &source, previous);
     sqlite3_close(db);
-    return result;
+    if (guard.stopped && *set == NULL)
+        return RULES_STOPPED;
+    return result == RULES_LOADED && *set == NULL ? RULES_REFUSED : result;
+}
+
+enum rules_load rules_db_load(const char *path, const struct ruleset *previous, problem_fn *problem, void *context,
+                              struct ruleset **set)
+{
+    static const struct rules_stop never;
+
+    return rules_db_load_until(path, previous, &never, problem, context, set);
 }

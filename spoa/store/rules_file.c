@@ -10,6 +10,8 @@
 
 #include <sqlite3.h>
 
+#include "store/guard.h"
+
 extern const char rules_sql[]; /* sql/rules.sql, embedded by the Makefile */
 
 /* In a database file's header (https://www.sqlite.org/fileformat2.html). */
@@ -28,6 +30,11 @@ void rules_tell(const struct rules_source *source, const char *format, ...)
     source->problem(source->context, &(struct problem){ .column = source->path, .remedy = text });
 }
 
+/* A copy of it is in memory while it is compiled: one of that size would hold 20 million entries of lists. */
+#define SIZE_MAX_GIB 1
+
+/* Closing the file drops any lock that this process holds on it. There is none: rules_db_load() closes what it opens, and
+ * whoever calls it calls this on the same thread. */
 static ssize_t read_header(const char *path, unsigned char header[HEADER_SIZE])
 {
     int     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -35,13 +42,11 @@ static ssize_t read_header(const char *path, unsigned char header[HEADER_SIZE])
 
     if (fd < 0)
         return -1;
-    /* Closing it drops any lock that this process holds on the file: it holds none, see the header. */
     n = pread(fd, header, HEADER_SIZE, 0);
     close(fd);
     return n;
 }
 
-/* Where the file does not exist, errno says why. */
 struct rules_stamp rules_file_stamp(const char *path)
 {
     struct rules_stamp stamp = { 0 };
@@ -69,10 +74,10 @@ bool rules_stamp_eq(const struct rules_stamp *a, const struct rules_stamp *b)
            a->modified_ns == b->modified_ns && a->changes == b->changes;
 }
 
-/* What SQLite would open in a way that an operator does not expect, or not at all. */
 bool rules_file_is_usable(const struct rules_source *source)
 {
     unsigned char header[HEADER_SIZE];
+    char          reason[100];
     struct stat   st;
     ssize_t       n;
 
@@ -80,8 +85,12 @@ bool rules_file_is_usable(const struct rules_source *source)
         rules_tell(source, "%s", strerror(errno));
         return false;
     }
-    if (!S_ISREG(st.st_mode)) {
-        rules_tell(source, "not a file");
+    if (!guard_is_file(source->path, reason, sizeof reason)) {
+        rules_tell(source, "%s", reason);
+        return false;
+    }
+    if (st.st_size > (off_t)SIZE_MAX_GIB << 30) {
+        rules_tell(source, "larger than %d GiB: delete what it need not hold, then run VACUUM on it", SIZE_MAX_GIB);
         return false;
     }
     n = read_header(source->path, header);
@@ -114,23 +123,25 @@ bool rules_file_create(const char *path, problem_fn *problem, void *context)
     struct rules_source source = { path, problem, context };
     sqlite3            *db = NULL;
     struct stat         st;
-    char               *message = NULL;
+    char               *message = NULL, reason[200];
     bool                created;
     int                 fd;
 
+    if (!guard_is_file(path, reason, sizeof reason)) {
+        rules_tell(&source, "%s", reason);
+        return false;
+    }
     if (stat(path, &st) == 0 && st.st_size > 0)
         return true;
-    /* SQLite would not let the group write, whatever the umask. What is wrong with the path it says better. */
+    /* A file that SQLite makes is never writable for the group, even if the umask allows it. If this fails, SQLite's own
+     * attempt below fails, too, and says why. */
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0664);
     if (fd >= 0)
         close(fd);
-    created = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK &&
-              sqlite3_exec(db, rules_sql, NULL, NULL, &message) == SQLITE_OK;
+    db = guard_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, reason, sizeof reason);
+    created = db != NULL && sqlite3_exec(db, rules_sql, NULL, NULL, &message) == SQLITE_OK;
     if (!created)
-        rules_tell(&source, "cannot be created: %s",
-                   message != NULL ? message
-                   : db != NULL    ? sqlite3_errmsg(db)
-                                   : "out of memory");
+        rules_tell(&source, "cannot be created: %s", message != NULL ? message : db == NULL ? reason : "out of memory");
     sqlite3_free(message);
     sqlite3_close(db);
     return created;

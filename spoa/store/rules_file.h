@@ -20,8 +20,8 @@ void rules_tell(const struct rules_source *source, const char *format, ...) __at
 /* Creates the database with the schema when there is no file, or an empty one. False: the problem was told. */
 bool rules_file_create(const char *path, problem_fn *problem, void *context);
 
-/* False, and told: it is missing, or something that SQLite would open in a way that an operator does not expect: a
- * FIFO, a database in WAL mode, text. */
+/* False, and told: it is missing, larger than 1 GiB, or something that SQLite would open in a way that an operator does not
+ * expect: a FIFO, a database in WAL mode, text. */
 bool rules_file_is_usable(const struct rules_source *source);
 
 /* Tells one committed state of the file from the next: a rename over it, a copy, and, by SQLite's own change counter,
@@ -33,6 +33,7 @@ struct rules_stamp {
     bool     exists;
 };
 
+/* Where the file does not exist, errno says why. */
 struct rules_stamp rules_file_stamp(const char *path);
 bool               rules_stamp_eq(const struct rules_stamp *a, const struct rules_stamp *b);
 

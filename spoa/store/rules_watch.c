@@ -80,16 +80,24 @@ static void note_loaded(struct rules_watch *watch)
     stat_set(&watch->stats->rules_loaded_us, (uint64_t)moment_now().unix_us);
 }
 
+static bool is_stopping(void *context)
+{
+    struct rules_watch *watch = context;
+
+    return atomic_load(&watch->stopping);
+}
+
 /* `busy_looks_quiet`: the line that the file is locked comes with the look of this number. */
 static void load(struct rules_watch *watch, unsigned busy_looks_quiet)
 {
-    struct ruleset *set;
-    unsigned        told = 0;
-    size_t          rules, residue;
+    const struct rules_stop stop = { is_stopping, watch };
+    struct ruleset         *set;
+    unsigned                told = 0;
+    size_t                  rules, residue;
 
     watch->loaded_us = moment_now().mono_us;
     watch->untidy = true;
-    switch (rules_db_load(watch->path, watch->slot->current, rules_log_problem, &told, &set)) {
+    switch (rules_db_load_until(watch->path, watch->slot->current, &stop, rules_log_problem, &told, &set)) {
     case RULES_LOADED:
         rules = set->n;
         residue = set->index.residue_n;
@@ -111,6 +119,8 @@ static void load(struct rules_watch *watch, unsigned busy_looks_quiet)
     case RULES_BUSY:
         if (++watch->busy_looks == busy_looks_quiet)
             log_write(LOG_WARNING, "%s: locked by a writer; the rules in force stay until it is done", watch->path);
+        return;
+    case RULES_STOPPED:
         return;
     }
     watch->pending = false;

@@ -25,7 +25,7 @@ void rules_watch_reload(struct rules_watch *watch);
  * a change. False: not within that time. */
 bool rules_watch_reloaded(struct rules_watch *watch, struct timespec patience);
 
-/* Waits for the thread to end: at most as long as one compilation takes. */
+/* Waits for the thread to end, which gives up a compilation under way. */
 void rules_watch_stop(struct rules_watch *watch);
 
 /* Tells a problem to the log: a problem_fn. */

@@ -1,6 +1,7 @@
 /* rules.db in every state that an operator, a crash or another program may leave it in. */
 #include <check.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,6 +421,93 @@ START_TEST(read_only_file)
 }
 END_TEST
 
+/* ---- what somebody else may have put there ---- */
+
+#define FOREVER "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+
+/* Objects of another kind under our names. `told` NULL: the rule in it is read as ever. */
+static const struct {
+    const char *sql, *told;
+} objects[] = {
+    { "DROP TABLE rules; CREATE VIEW rules AS " FOREVER "SELECT i AS id FROM n",
+      "rules is not a table, its kind is: view" },
+    { "DROP TABLE rules; CREATE VIEW RuLeS AS " FOREVER "SELECT i AS id FROM n",
+      "rules is not a table, its kind is: view" },
+    { "DROP TABLE rules; CREATE VIRTUAL TABLE rules USING fts5(id, name)",
+      "rules is not a table, its kind is: virtual table" },
+    { "DROP TABLE lists; CREATE VIEW lists AS " FOREVER "SELECT 'l' AS list, i AS entry FROM n",
+      "lists is not a table, its kind is: view" },
+    { "ALTER TABLE rules ADD COLUMN more TEXT AS (hex(zeroblob(1000000 * id)))",
+      "table rules: column more is generated" },
+    { "DROP TABLE lists; CREATE TABLE lists(list, entry AS ('10.0.0.1'))", "table lists: column entry is generated" },
+    { "CREATE TRIGGER t BEFORE INSERT ON rules BEGIN INSERT INTO rules_history(time, what, rule) " FOREVER
+      "SELECT '', '', i FROM n; END",
+      NULL },
+    { "CREATE VIEW other AS " FOREVER "SELECT i FROM n; CREATE VIRTUAL TABLE words USING fts5(word)", NULL },
+    { "DROP VIEW list_import; DROP TABLE rules_history", NULL },
+    /* An index that lacks the rows of `rules`: they are read from the table. */
+    { "CREATE INDEX i ON rules(ifnull(priority, 100), id) WHERE enabled IS NOT 0;"
+      "PRAGMA writable_schema = ON; CREATE TABLE empty(a); CREATE INDEX j ON empty(a);"
+      "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'j') WHERE name = 'i';"
+      "DELETE FROM sqlite_schema WHERE name = 'j'",
+      NULL },
+};
+
+START_TEST(other_objects)
+{
+    make_db();
+    sql("INSERT INTO rules(requests, period) VALUES (5, 60)");
+    sql(objects[_i].sql);
+    if (objects[_i].told == NULL)
+        must_load(1);
+    else
+        must_refuse("%s: %s", path, objects[_i].told);
+}
+END_TEST
+
+START_TEST(too_large)
+{
+    make_db();
+    sql("INSERT INTO rules(requests, period) VALUES (5, 60)");
+    ck_assert_int_eq(truncate(path, ((off_t)1 << 30) + 4096), 0); /* a hole: it takes no room */
+    must_refuse("%s: larger than 1 GiB: delete what it need not hold, then run VACUUM on it", path);
+}
+END_TEST
+
+static bool asked(void *context)
+{
+    return --*(int *)context < 0;
+}
+
+/* Wherever the stop comes, it is obeyed at once, and nothing is told. */
+START_TEST(stopped)
+{
+    int calls = INT_MAX, needed, left;
+
+    make_db();
+    sql("INSERT INTO lists WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+        " SELECT 'l', '10.0.' || (i / 256) || '.' || (i % 256) FROM n; INSERT INTO rules(src, action) VALUES ('@l', "
+        "'deny');"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+        " INSERT INTO rules(path, action) SELECT '/items/' || i, 'deny' FROM n");
+    told.n = 0;
+    ck_assert_int_eq(rules_db_load_until(path, NULL, &(struct rules_stop){ asked, &calls }, tell, &told, &set),
+                     RULES_LOADED);
+    ruleset_free(set);
+    needed = INT_MAX - calls;
+    ck_assert_int_gt(needed, 50);
+    for (int at = 0; at < needed; at += at < 10 ? 1 : 37) {
+        left = at;
+        ck_assert_int_eq(rules_db_load_until(path, NULL, &(struct rules_stop){ asked, &left }, tell, &told, &set),
+                         RULES_STOPPED);
+        ck_assert_ptr_null(set);
+        ck_assert_int_eq(left, -1); /* once is enough */
+    }
+    ck_assert_int_eq(told.n, 0);
+    must_load(1001);
+}
+END_TEST
+
 static void changed(struct rules_stamp *last, const char *what)
 {
     struct rules_stamp now = rules_file_stamp(path);
@@ -502,6 +590,9 @@ int main(void)
     tcase_add_test(tcase, locked);
     tcase_add_test(tcase, nothing_stays_open);
     tcase_add_test(tcase, read_only_file);
+    tcase_add_loop_test(tcase, other_objects, 0, sizeof objects / sizeof *objects);
+    tcase_add_test(tcase, too_large);
+    tcase_add_test(tcase, stopped);
     tcase_add_test(tcase, stamps);
     tcase_add_test(tcase, lists_are_shared_until_they_change);
     suite_add_tcase(suite, tcase);
