@@ -43,18 +43,25 @@ static void print_problem(void *context, const struct problem *problem)
         fail("%s", text);
 }
 
-/* At start there are no rules to fall back to: a database that cannot be used ends the attempt. */
+static bool is_stopping(void *context)
+{
+    (void)context;
+    return attend_stop_signal() != 0;
+}
+
+/* At start there are no rules to fall back to: a database that cannot be used ends the attempt, and so does a stop. */
 static struct ruleset *first_rules(const char *path, struct rules_stamp *stamp)
 {
-    struct ruleset *set;
-    enum rules_load result;
+    const struct rules_stop stop = { is_stopping, NULL };
+    struct ruleset         *set;
+    enum rules_load         result;
 
     if (!rules_file_create(path, print_problem, &path))
         return NULL;
     for (int tries = 0;; tries++) {
         *stamp = rules_file_stamp(path);
-        result = rules_db_load(path, NULL, print_problem, &path, &set);
-        if (result != RULES_BUSY)
+        result = rules_db_load_until(path, NULL, &stop, print_problem, &path, &set);
+        if (result != RULES_BUSY || is_stopping(NULL))
             break;
         if (tries == 50) {
             fail("%s: locked by a writer", path);
@@ -202,6 +209,13 @@ static bool start_admin(const struct fronts *fronts, const struct options *optio
     return fronts->admin == NULL || admin_start(fronts->admin, &sources);
 }
 
+/* Returns the exit code. */
+static int log_stop(int received)
+{
+    log_write(LOG_INFO, "stopping: %s", strsignal(received));
+    return 0;
+}
+
 /* Runs until a signal says stop; nothing is decided any more then. */
 static int run(const struct options *options, struct fronts *fronts, const char *rules_path, struct ruleset_slot *slot,
                struct counters *counters, struct tallies *tallies, struct rules_stamp stamp)
@@ -229,7 +243,7 @@ static int run(const struct options *options, struct fronts *fronts, const char 
     notify("READY=1");
     received = attend(fronts->server, watch, tallies->analytics);
     notify("STOPPING=1");
-    log_write(LOG_INFO, "stopping: %s", strsignal(received));
+    log_stop(received);
     /* What takes its time comes before the end of the decisions: from then on HAProxy waits for the next agent. */
     rules_watch_stop(watch);
     analytics_wind_up(tallies->analytics);
@@ -291,7 +305,7 @@ static int serve(int argc, char **argv)
         return code;
     if (!enter_directory("--data", options.data) || (rules = first_rules(rules_path, &stamp)) == NULL) {
         stop_fronts(&fronts);
-        return code;
+        return attend_stop_signal() != 0 ? log_stop(attend_stop_signal()) : code;
     }
     rules_log_set(rules_path, rules->n, rules->index.residue_n);
     ruleset_slot_init(&slot, rules);

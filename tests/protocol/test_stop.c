@@ -207,6 +207,73 @@ START_TEST(amid_a_reload)
 }
 END_TEST
 
+/* The signal waits, blocked, for the agent. */
+static void term_myself(void)
+{
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    raise(SIGTERM);
+}
+
+/* SIGHUP and SIGTERM at the same time: the agent takes up the reload first and hears of the end while that is under way.
+ * It gives up what it has begun, for 100,000 rules much more than it takes to hear the signal. */
+START_TEST(a_reload_hears_it)
+{
+    start();
+    kill(agent.pid, SIGSTOP);
+    agent_sql(&agent, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+                      " INSERT INTO rules(path, action) SELECT '~^/p' || i || '/[a-z]+$', 'deny' FROM n");
+    kill(agent.pid, SIGHUP);
+    kill(agent.pid, SIGTERM);
+    kill(agent.pid, SIGCONT);
+    ck_assert_int_eq(agent_wait(&agent), 0);
+    ck_assert_ptr_nonnull(strstr(agent_log(&agent), "stopping: Terminated"));
+    ck_assert_ptr_null(strstr(agent_log(&agent), "100001 rules in force"));
+    ck_assert_ptr_null(strstr(agent_log(&agent), "not taken over"));
+    agent_fini(&agent);
+}
+END_TEST
+
+/* The same before it serves anybody. */
+START_TEST(the_start_hears_it)
+{
+    int code;
+
+    agent_init(&agent);
+    agent_sql(&agent, "BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+                      " INSERT INTO rules(path, action) SELECT '~^/p' || i || '/[a-z]+$', 'deny' FROM n; COMMIT");
+    ck_assert(!agent_start(&agent, &(struct agent_options){ .before_exec = term_myself }, &code));
+    ck_assert_int_eq(code, 0);
+    ck_assert_ptr_nonnull(strstr(agent_log(&agent), "stopping: Terminated"));
+    ck_assert_ptr_null(strstr(agent_log(&agent), "rules in force"));
+    agent_fini(&agent);
+}
+END_TEST
+
+/* Signals that mean nothing to it. */
+START_TEST(other_signals)
+{
+    static const int others[] = { SIGUSR1, SIGUSR2, SIGPIPE,   SIGALRM, SIGVTALRM, SIGPROF, SIGIO,
+                                  SIGPWR,  SIGXFSZ, SIGSTKFLT, SIGURG,  SIGWINCH,  SIGCHLD, SIGCONT };
+    int              fd;
+
+    start();
+    fd = opened(&agent);
+    for (size_t i = 0; i < COUNT(others); i++) {
+        kill(agent.pid, others[i]);
+        ask_verdict(fd, "path=/denied", "deny");
+    }
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++)
+        kill(agent.pid, i);
+    ask_verdict(fd, "path=/denied", "deny");
+    close(fd);
+    finish(&agent);
+}
+END_TEST
+
 static void add(TCase *cases)
 {
     tcase_add_test(cases, nobody_connected);
@@ -218,6 +285,9 @@ static void add(TCase *cases)
     tcase_add_test(cases, stalled_peers);
     tcase_add_test(cases, amid_a_storm);
     tcase_add_test(cases, amid_a_reload);
+    tcase_add_test(cases, a_reload_hears_it);
+    tcase_add_test(cases, the_start_hears_it);
+    tcase_add_test(cases, other_signals);
 }
 
 int main(void)
