@@ -64,10 +64,42 @@ static void read_boot(char boot[IMAGE_BOOT_SIZE])
         close(fd);
 }
 
+/* As openat(), but regular files alone: -1 with ENXIO for a FIFO, which could keep us waiting, or a device, which may do
+ * something. Looked at twice, since a name may belong to another file by then. */
+static int open_file(int directory, const char *name, int flags)
+{
+    struct stat st;
+    int         fd;
+
+    if (fstatat(directory, name, &st, 0) == 0 && !S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : ENXIO;
+        return -1;
+    }
+    fd = openat(directory, name, flags | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = ENXIO;
+    return -1;
+}
+
+static const char *open_error(int error)
+{
+    return error == ENXIO ? "not a file" : strerror(error);
+}
+
+/* A new file in the place of whatever has this name. */
+static int create_file(int directory, const char *name)
+{
+    if (unlinkat(directory, name, 0) != 0 && errno != ENOENT)
+        return -1;
+    return openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 /* The lock, or -1 with errno; EWOULDBLOCK: somebody has it. */
 static int take_lock(int directory)
 {
-    int fd = openat(directory, LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open_file(directory, LOCK, O_RDWR | O_CREAT);
 
     for (int waited_ms = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_RETRY_MS) {
         if (errno != EWOULDBLOCK || waited_ms >= LOCK_PATIENCE_MS) {
@@ -97,6 +129,8 @@ static bool open_directory(const char *path, int *directory, int *lock, char *er
         return true;
     if (errno == EWOULDBLOCK)
         snprintf(error, size, "%s: another spoa-rules uses it; give each its own --data and --runtime", path);
+    else if (*directory >= 0)
+        snprintf(error, size, "%s/" LOCK ": %s", path, open_error(errno));
     else
         snprintf(error, size, "%s: %s", path, strerror(errno));
     return false;
@@ -123,12 +157,12 @@ static bool open_directories(struct counters *c, const struct counters_options *
 /* Opens what an earlier run left. False: nothing that is of use. */
 static bool open_image(struct counters *c, int directory, const char *path, const char *name, struct image *image)
 {
-    int         fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    int         fd = open_file(directory, name, O_RDONLY);
     const char *problem;
 
     if (fd < 0) {
         if (errno != ENOENT)
-            log_write(LOG_ERROR, "%s/%s: %s; not used", path, name, strerror(errno));
+            log_write(LOG_ERROR, "%s/%s: %s; not used", path, name, open_error(errno));
         return false;
     }
     problem = image_open(image, fd, c->boot);
@@ -143,7 +177,7 @@ static bool open_image(struct counters *c, int directory, const char *path, cons
  * reason not to decide. False: errno. */
 static bool make_limits(struct counters *c, const struct counters_options *options, uint64_t seed)
 {
-    int fd = openat(c->runtime, LIVE ".new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), error;
+    int fd = create_file(c->runtime, LIVE ".new"), error;
 
     if (fd >= 0 && (c->limits = limits_new_in(fd, options->max_counters, seed)) != NULL)
         return true;
@@ -249,7 +283,7 @@ struct limits *counters_limits(struct counters *counters)
  * machine loses power within seconds, and then it is damaged, which shows, or the one before. */
 static bool write_snapshot(struct counters *c, bool last)
 {
-    int  fd = openat(c->data, SNAPSHOT ".new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), error;
+    int  fd = create_file(c->data, SNAPSHOT ".new"), error;
     bool ok = fd >= 0 && image_save(c->limits, fd, c->boot, moment_now(), !last) && (last || fsync(fd) == 0) &&
               renameat(c->data, SNAPSHOT ".new", c->data, SNAPSHOT) == 0 && (last || fsync(c->data) == 0);
 

@@ -148,6 +148,44 @@ START_TEST(unusable_directories)
 }
 END_TEST
 
+/* ---- what is no file ---- */
+
+/* Opening a FIFO waits for somebody who writes into it. The new file takes its place. */
+START_TEST(fifos)
+{
+    static const char *const names[] = { "counters.live", "counters.snapshot", "counters.live.new",
+                                         "counters.snapshot.new" };
+    struct stat              st;
+    const char              *log;
+
+    init();
+    for (size_t i = 0; i < COUNT(names); i++)
+        ck_assert_int_eq(mkfifo(path_of(agent.dir, names[i]), 0600), 0);
+    start(two_threads);
+    log = agent_log(&agent);
+    ck_assert_msg(strstr(log, "counters.live: not a file; not used") != NULL, "%s", log);
+    ck_assert_msg(strstr(log, "counters.snapshot: not a file; not used") != NULL, "%s", log);
+    ck_assert_int_eq(passing("path=/fifty", 60), 50);
+    restart(false, two_threads);
+    ck_assert_int_eq(passing("path=/fifty", 1), 0);
+    ck_assert_ptr_null(strstr(agent_log(&agent), "not used"));
+    ck_assert(stat(path_of(agent.dir, "counters.snapshot"), &st) == 0 && S_ISREG(st.st_mode));
+    finish(&agent);
+}
+END_TEST
+
+START_TEST(a_lock_that_is_no_file)
+{
+    init();
+    ck_assert_int_eq(mkfifo(path_of(agent.dir, "agent.lock"), 0600), 0);
+    refuses(&agent, NULL, "agent.lock: not a file");
+    ck_assert_int_eq(unlink(path_of(agent.dir, "agent.lock")), 0);
+    ck_assert_int_eq(mkdir(path_of(agent.dir, "agent.lock"), 0700), 0);
+    refuses(&agent, NULL, "agent.lock: Is a directory");
+    agent_fini(&agent);
+}
+END_TEST
+
 /* ---- full disks ---- */
 
 static void mount_small(void)
@@ -224,6 +262,8 @@ static void add(TCase *cases)
     tcase_add_test(cases, live_left_behind);
     tcase_add_test(cases, two_agents);
     tcase_add_test(cases, unusable_directories);
+    tcase_add_test(cases, fifos);
+    tcase_add_test(cases, a_lock_that_is_no_file);
     tcase_add_test(cases, full_runtime);
     tcase_add_test(cases, full_data);
 }
