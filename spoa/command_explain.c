@@ -58,7 +58,9 @@ static int explain_request(const char *path, char *const attributes[], size_t n,
         bytes += strlen(attributes[i]) + 1;
     size = REQUEST_SCRATCH(bytes + 1);
     scratch = malloc(size);
-    if (scratch != NULL && decider.limits != NULL) {
+    if (scratch == NULL || decider.limits == NULL) {
+        fail("out of memory");
+    } else {
         request_init(&request, scratch, size);
         if (set_attributes(set, &request, attributes, n)) {
             explain(&decider, set, &request, false, stdout);
