@@ -16,8 +16,9 @@ void attend_block_signals(void);
  * stays pending. Any thread. */
 int attend_stop_signal(void);
 
-/* Returns when SIGTERM or SIGINT comes, also during a reload, with its number. SIGHUP reads rules.db again, whether it changed or not, and
- * opens analytics.db again (NULL: there is none). The log is standard error: whoever is behind that rotates it. */
+/* Returns when SIGTERM or SIGINT comes, also during a reload, with its number. SIGHUP reads rules.db again, whether it
+ * changed or not, and opens analytics.db again (NULL: there is none). The log is standard error: whoever is behind that
+ * rotates it. */
 int attend(struct server *server, struct rules_watch *watch, struct analytics *analytics);
 
 #endif
