@@ -210,6 +210,8 @@ static void write_the_last(struct analytics *a)
     for (int tries = 0; tries < LAST_TRIES; tries++)
         if (tick(a, true))
             return;
+    if (ledger_waiting(&a->ledger) == 0 && a->taken->n == 0)
+        return; /* nothing is lost */
     log_write(LOG_ERROR, "%s: could not be written to the end; %" PRIu64 " decisions are not in it", a->path,
               ledger_waiting(&a->ledger));
 }
