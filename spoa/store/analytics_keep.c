@@ -205,12 +205,13 @@ static enum progress take_step(struct keeper *k, sqlite3 *db, int64_t today)
 bool keeper_run(struct keeper *k, sqlite3 *db, struct moment now)
 {
     int64_t       hour = hour_of(now.unix_us);
-    enum progress step = STEP_MORE;
+    enum progress step;
 
     if (hour == k->hour)
         return true;
-    while (step == STEP_MORE && moment_now().mono_us - now.mono_us < TIME_US)
+    do
         step = take_step(k, db, hour / 24);
+    while (step == STEP_MORE && moment_now().mono_us - now.mono_us < TIME_US);
     if (step != STEP_DONE)
         return step == STEP_MORE;
     k->hour = hour;

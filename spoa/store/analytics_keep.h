@@ -28,7 +28,8 @@ void keeper_init(struct keeper *k, unsigned hours, unsigned days, uint64_t max_b
 /* The file is another one. */
 void keeper_reset(struct keeper *k);
 
-/* Does for some tenths of a second what is to be done. False: sqlite3_errmsg() says why it could not. */
+/* Does for some tenths of a second what is to be done, and at least one step of it: `now` may be long ago on a busy
+ * machine, and what is in the way must not seem to be gone. False: sqlite3_errmsg() says why it could not. */
 bool keeper_run(struct keeper *k, struct sqlite3 *db, struct moment now);
 
 #endif
